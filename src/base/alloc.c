@@ -1,0 +1,73 @@
+/* alloc.c - see alloc.h. */
+#define _DEFAULT_SOURCE
+#include "base/alloc.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "dsv4/status.h"
+
+int (*ds_alloc_hook)(size_t size);
+
+static int refused(size_t size)
+{
+    return size > PTRDIFF_MAX || (ds_alloc_hook && !ds_alloc_hook(size));
+}
+
+void *ds_alloc(size_t size)
+{
+    return refused(size) ? NULL : malloc(size ? size : 1);
+}
+
+void *ds_zalloc(size_t size)
+{
+    return refused(size) ? NULL : calloc(1, size ? size : 1);
+}
+
+void *ds_calloc(size_t n, size_t size)
+{
+    uint64_t bytes;
+    return ds_mul_u64(n, size, &bytes) || bytes > SIZE_MAX ? NULL : ds_zalloc((size_t)bytes);
+}
+
+void *ds_realloc(void *ptr, size_t size)
+{
+    return refused(size) ? NULL : realloc(ptr, size ? size : 1);
+}
+
+void *ds_alloc_pages(size_t size)
+{
+    const size_t huge = (size_t)2 << 20, align = size >= huge ? huge : 64;
+    void        *ptr = NULL;
+
+    if (refused(size) || size > SIZE_MAX - align) return NULL;
+    if (posix_memalign(&ptr, align, (size + align - 1) / align * align)) return NULL;
+    if (size >= huge) (void)madvise(ptr, size, MADV_HUGEPAGE); /* advice only: plain pages work too */
+    memset(ptr, 0, size);
+    return ptr;
+}
+
+void ds_free(void *ptr)
+{
+    free(ptr);
+}
+
+void dsv4_free(void *ptr)
+{
+    free(ptr);
+}
+
+char *ds_strndup(const char *text, size_t size)
+{
+    char *copy = ds_alloc(size + 1);
+    if (!copy) return NULL;
+    memcpy(copy, text, size);
+    copy[size] = 0;
+    return copy;
+}
+
+char *ds_strdup(const char *text)
+{
+    return ds_strndup(text, strlen(text));
+}
