@@ -11,8 +11,9 @@ void *ds_alloc(size_t size);                   /* like malloc; size 0 gives a va
 void *ds_zalloc(size_t size);                  /* zeroed */
 void *ds_calloc(size_t n, size_t size);        /* zeroed array; NULL if n * size overflows */
 void *ds_realloc(void *ptr, size_t size);      /* like realloc */
-void *ds_alloc_pages(size_t size);             /* 64-byte aligned, zeroed, on huge pages where the system likes; ds_free ends it */
 void  ds_free(void *ptr);
+void *ds_alloc_pages(size_t size);             /* whole zero pages, untouched; on huge pages where the system likes */
+void  ds_free_pages(void *ptr, size_t size);   /* the same size again; NULL is allowed */
 char *ds_strdup(const char *text);
 char *ds_strndup(const char *text, size_t size);
 

@@ -26,7 +26,7 @@ static inline int ds_utf8_is_prefix(const uint8_t *s, size_t size)
 {
     static const uint8_t tails[3] = { 0x80, 0x90, 0xa0 }; /* one of them is legal wherever a second byte may stand */
     const size_t need = size == 0 ? 0 : s[0] >= 0xf0 ? 4 : s[0] >= 0xe0 ? 3 : 2;
-    uint8_t      whole[4];
+    uint8_t      whole[4] = { 0 };
 
     if (size == 0 || size >= need) return 0;
     for (size_t i = 0; i < size; i++) whole[i] = s[i];

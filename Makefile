@@ -1,0 +1,53 @@
+# dsv4's front: `make demo` and `make test` install what they need, build, and run. CMakeLists.txt is the build.
+#
+#   make            build build/dsv4              make check      every op against its reference
+#   make demo       a story and a sum             make fuzz       the parsers under libFuzzer, FUZZ_SECONDS each
+#   make test       all tests; SAN=1, TSAN=1      make layers     who includes whom; fails if one goes up
+#   make install    to $(DESTDIR)$(PREFIX)        make clean
+
+BUILD        := build$(if $(SAN),-san)$(if $(TSAN),-tsan)
+CMAKE_FLAGS  := $(if $(SAN),-DDSV4_SAN=ON) $(if $(TSAN),-DDSV4_TSAN=ON)
+# the thread sanitizer is for what has threads
+CTEST_FLAGS  := $(if $(TSAN),-R 'pool|thread|engine|sequence')
+PREFIX       ?= /usr/local
+FUZZ_SECONDS ?= 60
+JOBS         ?= $(shell nproc)
+
+.PHONY: all setup demo test check fuzz layers install clean
+
+all: $(BUILD)/CMakeCache.txt
+	cmake --build $(BUILD) --parallel $(JOBS)
+
+$(BUILD)/CMakeCache.txt:
+	cmake -S . -B $(BUILD) $(CMAKE_FLAGS)
+
+setup:
+	script/setup build
+
+demo: setup
+	$(MAKE) --no-print-directory all
+	@echo; $(BUILD)/dsv4 run -p 'Tell me a story about a fox.' --temperature 0.7 --seed 1 -n 200
+	@echo; $(BUILD)/dsv4 run -p 'What is 17 + 25?' --think --temperature 0 --stats
+
+test: setup
+	$(MAKE) --no-print-directory all
+	ctest --test-dir $(BUILD) --output-on-failure $(CTEST_FLAGS)
+
+check: setup
+	$(MAKE) --no-print-directory all
+	$(BUILD)/dsv4 check
+
+fuzz:
+	script/setup build fuzz
+	cmake -S . -B build-fuzz -DCMAKE_C_COMPILER=clang -DDSV4_FUZZ=ON -DDSV4_TESTS=OFF -DDSV4_PROGRAM=OFF
+	cmake --build build-fuzz --parallel $(JOBS)
+	script/fuzz build-fuzz $(FUZZ_SECONDS)
+
+layers:
+	@script/layers
+
+install: all
+	DESTDIR=$(DESTDIR) cmake --install $(BUILD) --prefix $(PREFIX)
+
+clean:
+	rm -rf build build-san build-tsan build-fuzz

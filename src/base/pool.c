@@ -1,0 +1,187 @@
+/* pool.c - see pool.h. Threads spin briefly for the next loop, then sleep on a condition variable. */
+#define _GNU_SOURCE
+#include "base/pool.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+
+#include "base/alloc.h"
+
+enum { MAX_THREADS = 1024, SPINS = 20000, PIECES_PER_THREAD = 4 };
+
+struct ds_pool {
+    int             n_threads, n_started;
+    pthread_t      *threads;
+    pthread_mutex_t mutex;
+    pthread_cond_t  wake;
+    atomic_uint     epoch;      /* one more for each loop */
+    atomic_int      busy;       /* helpers that have not left the current loop */
+    atomic_bool     closing;
+    ds_pool_fn      fn;         /* the current loop, written before epoch moves */
+    void           *arg;
+    int64_t         n, piece;
+    atomic_int_fast64_t next;
+};
+
+typedef struct helper { ds_pool *pool; int thread; } helper;
+
+static void take_pieces(ds_pool *pool, int thread)
+{
+    for (;;) {
+        const int64_t begin = atomic_fetch_add_explicit(&pool->next, pool->piece, memory_order_relaxed);
+        if (begin >= pool->n) return;
+        const int64_t end = begin + pool->piece < pool->n ? begin + pool->piece : pool->n;
+        pool->fn(pool->arg, begin, end, thread);
+    }
+}
+
+static unsigned wait_for_loop(ds_pool *pool, unsigned seen)
+{
+    for (int i = 0; i < SPINS; i++) {
+        const unsigned epoch = atomic_load_explicit(&pool->epoch, memory_order_acquire);
+        if (epoch != seen) return epoch;
+#if defined(__x86_64__)
+        __builtin_ia32_pause();
+#endif
+    }
+    pthread_mutex_lock(&pool->mutex);
+    while (atomic_load_explicit(&pool->epoch, memory_order_acquire) == seen) pthread_cond_wait(&pool->wake, &pool->mutex);
+    pthread_mutex_unlock(&pool->mutex);
+    return atomic_load_explicit(&pool->epoch, memory_order_acquire);
+}
+
+static void *help(void *arg)
+{
+    helper   *h = arg;
+    ds_pool  *pool = h->pool;
+    const int thread = h->thread;
+    unsigned  epoch = 0;
+
+    ds_free(h);
+    for (;;) {
+        epoch = wait_for_loop(pool, epoch);
+        if (atomic_load_explicit(&pool->closing, memory_order_acquire)) return NULL;
+        take_pieces(pool, thread);
+        atomic_fetch_sub_explicit(&pool->busy, 1, memory_order_release);
+    }
+}
+
+static void announce(ds_pool *pool)
+{
+    pthread_mutex_lock(&pool->mutex);
+    atomic_fetch_add_explicit(&pool->epoch, 1, memory_order_release);
+    pthread_cond_broadcast(&pool->wake);
+    pthread_mutex_unlock(&pool->mutex);
+}
+
+void ds_pool_run(ds_pool *pool, ds_pool_fn fn, void *arg, int64_t n, int64_t grain)
+{
+    if (n <= 0) return;
+    if (pool->n_started == 0 || n <= grain) {
+        fn(arg, 0, n, 0);
+        return;
+    }
+    const int64_t pieces = (int64_t)pool->n_threads * PIECES_PER_THREAD;
+    pool->fn = fn;
+    pool->arg = arg;
+    pool->n = n;
+    pool->piece = (n + pieces - 1) / pieces;
+    if (pool->piece < grain / 2) pool->piece = grain / 2;
+    atomic_store_explicit(&pool->next, 0, memory_order_relaxed);
+    atomic_store_explicit(&pool->busy, pool->n_started, memory_order_relaxed);
+    announce(pool);
+    take_pieces(pool, 0);
+    for (int spins = 0; atomic_load_explicit(&pool->busy, memory_order_acquire) > 0; spins++) {
+#if defined(__x86_64__)
+        __builtin_ia32_pause();
+#endif
+        if (spins > SPINS) sched_yield(); /* more threads than cores: let them run */
+    }
+}
+
+ds_status ds_pool_open(ds_pool **out, int n_threads)
+{
+    sigset_t all, old;
+
+    *out = NULL;
+    if (n_threads <= 0) n_threads = ds_physical_cores();
+    if (n_threads > MAX_THREADS)
+        return ds_fail(DSV4_EINVAL, "threads: expected at most %d, found %d", MAX_THREADS, n_threads);
+    ds_pool *pool = ds_zalloc(sizeof *pool);
+    if (!pool) return ds_fail(DSV4_ENOMEM, "no memory for a thread pool");
+    pool->n_threads = n_threads;
+    pthread_mutex_init(&pool->mutex, NULL);
+    pthread_cond_init(&pool->wake, NULL);
+    pool->threads = ds_calloc((size_t)n_threads, sizeof *pool->threads);
+    if (!pool->threads) {
+        ds_pool_close(pool);
+        return ds_fail(DSV4_ENOMEM, "no memory for %d threads", n_threads);
+    }
+    sigfillset(&all); /* signals belong to the program's own threads, but for those that a thread raises itself */
+    sigdelset(&all, SIGBUS);
+    sigdelset(&all, SIGSEGV);
+    sigdelset(&all, SIGFPE);
+    sigdelset(&all, SIGILL);
+    pthread_sigmask(SIG_SETMASK, &all, &old);
+    for (int i = 1; i < n_threads; i++) {
+        helper *h = ds_alloc(sizeof *h);
+        if (h) *h = (helper){ pool, i };
+        if (!h || pthread_create(&pool->threads[pool->n_started], NULL, help, h) != 0) {
+            ds_free(h);
+            pthread_sigmask(SIG_SETMASK, &old, NULL);
+            ds_pool_close(pool);
+            return ds_fail(DSV4_ENOMEM, "cannot start thread %d of %d", i + 1, n_threads);
+        }
+        pool->n_started++;
+    }
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    *out = pool;
+    return DSV4_OK;
+}
+
+void ds_pool_close(ds_pool *pool)
+{
+    if (!pool) return;
+    atomic_store_explicit(&pool->closing, true, memory_order_release);
+    announce(pool);
+    for (int i = 0; i < pool->n_started; i++) pthread_join(pool->threads[i], NULL);
+    pthread_cond_destroy(&pool->wake);
+    pthread_mutex_destroy(&pool->mutex);
+    ds_free(pool->threads);
+    ds_free(pool);
+}
+
+int ds_pool_size(const ds_pool *pool)
+{
+    return pool->n_threads;
+}
+
+/* A core is counted at the lowest of its siblings that the process may use. */
+int ds_physical_cores(void)
+{
+    cpu_set_t set;
+    int       cores = 0;
+
+    if (sched_getaffinity(0, sizeof set, &set) != 0) return 1;
+    for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+        char path[96];
+        int  first = cpu;
+        if (!CPU_ISSET(cpu, &set)) continue;
+        snprintf(path, sizeof path, "/sys/devices/system/cpu/cpu%d/topology/thread_siblings_list", cpu);
+        FILE *f = fopen(path, "re");
+        if (f) {
+            int sibling;
+            char separator = ',';
+            while (fscanf(f, "%d%c", &sibling, &separator) >= 1) {
+                if (sibling >= 0 && sibling < first && CPU_ISSET(sibling, &set)) first = sibling;
+                if (separator != ',') break;
+            }
+            fclose(f);
+        }
+        cores += first == cpu;
+    }
+    return cores > 0 ? cores : 1;
+}

@@ -1,0 +1,61 @@
+/* json.h - a strict JSON reader: no tree, no copies, no allocation.
+ *
+ * ds_json_check() proves a whole text once: grammar, depth, UTF-8, escapes. After it every value is a slice of
+ * that text, and walking, comparing and converting slices cannot fail for syntax. Headers of safetensors files
+ * and their indexes come from strangers and are large: a tree costs up to forty times the text, and jansson's
+ * lexer drops bytes when it cannot grow its buffer, which turns lack of memory into wrong values. Small JSON
+ * of our own interfaces stays with jansson. */
+#ifndef DS_FORMAT_JSON_H
+#define DS_FORMAT_JSON_H
+
+#include <stdbool.h>
+
+#include "base/status.h"
+
+/* One value as it stands in the text, strings with their quotes. text NULL: there is none. */
+typedef struct ds_json {
+    const char *text;
+    size_t      size;
+} ds_json;
+
+/* A walk over the members of an object or the elements of an array. */
+typedef struct ds_json_iter {
+    const char *at;
+    bool        object;
+} ds_json_iter;
+
+enum { DS_JSON_DEPTH = 64 };
+
+/* Check text[0, size), which may be padded with white space, and give its value. DSV4_EFORMAT names `path`, the
+ * byte and the reason. `max_depth` <= DS_JSON_DEPTH; a bare scalar has depth 0. Keys are not compared. */
+ds_status ds_json_check(ds_json *value, const char *text, size_t size, int max_depth, const char *path);
+
+/* '{' '[' '"' 't' 'f' 'n', '0' for any number, 0 for no value. */
+char ds_json_type(ds_json value);
+/* "an object", "a string", ... for messages. */
+const char *ds_json_type_name(ds_json value);
+
+void ds_json_begin(ds_json_iter *it, ds_json container);
+/* False at the end. `key` gets the member's name, with quotes; NULL for arrays. */
+bool ds_json_next(ds_json_iter *it, ds_json *key, ds_json *value);
+int64_t ds_json_count(ds_json container);
+
+/* Whether the value is exactly this string. */
+bool ds_json_is(ds_json value, const char *text);
+/* A string's bytes and a 0, into `out` of at least value.size bytes (in place is fine); the length without 0. */
+size_t ds_json_decode(ds_json value, char *out);
+/* As strcmp, of two strings by their bytes after escapes. */
+int ds_json_compare(ds_json a, ds_json b);
+
+/* False if the value is not written as an integer, or beyond 64 bits. */
+bool ds_json_int(ds_json value, int64_t *out);
+/* False if the value is no number, or not finite as a double. */
+bool ds_json_double(ds_json value, double *out);
+
+/* DSV4_EFORMAT names the first key that stands twice in `object`; `what` says which object it is. */
+ds_status ds_json_unique(ds_json object, const char *what, const char *path);
+
+/* Fill values[i] with the member keys[i], or none, in one pass. */
+void ds_json_pick(ds_json object, const char *const *keys, ds_json *values, int n);
+
+#endif

@@ -1,0 +1,37 @@
+/* layer.h - the network as a function: the pieces that model/ is written in. */
+#ifndef DS_MODEL_LAYER_H
+#define DS_MODEL_LAYER_H
+
+#include "cache/storage.h"
+#include "model/network.h"
+
+/* x [n_tokens, hc_mult, dim], updated in place. */
+void ds_layer_forward(ds_ctx *c, ds_tensor x, const ds_layer *l, const ds_kv *kv, const ds_batch *b, const ds_config *m);
+
+/* h [n_tokens, dim], normed -> [n_tokens, dim]. */
+ds_tensor ds_attention_forward(ds_ctx *c, ds_tensor h, const ds_attn *a, const ds_kv *kv, const ds_batch *b, const ds_config *m);
+ds_tensor ds_moe_forward(ds_ctx *c, ds_tensor h, const ds_moe *moe, const ds_batch *b, const ds_config *m);
+
+/* The batch's completed windows, pooled, normed and rotated: [n_windows, dim]. Remembers the tokens' inputs. */
+ds_tensor ds_compressor_forward(ds_ctx *c, ds_input *h, const ds_compressor *p, const float *rope, const ds_ring *kv_ring,
+                                const ds_ring *gate_ring, const ds_batch *b, const ds_config *m);
+
+/* The compressed rows that each token may read. qr: the query latent. */
+ds_selection ds_indexer_forward(ds_ctx *c, ds_input *h, ds_input *qr, const ds_indexer *x, const float *rope, const ds_kv *kv,
+                                const ds_batch *b, const ds_config *m);
+
+/* Streams [n, hc_mult, dim] -> what the LM head reads, [n, dim]. */
+ds_tensor ds_head_forward(ds_ctx *c, ds_tensor x, const ds_head *head, const ds_config *m);
+
+/* Token ids of a batch -> streams [n_tokens, hc_mult, dim] after the last layer. */
+ds_tensor ds_model_forward(ds_ctx *c, const ds_network *net, const ds_storage *s, const ds_batch *b);
+
+/* The draft block. x: streams of this step's tokens; earlier ones are in the storage's ring. Row i of the draft
+ * batch starts from streams row source[i] (ds_gather's numbering) and the id after them, b->ids[i]. */
+ds_tensor ds_mtp_forward(ds_ctx *c, const ds_network *net, ds_tensor x, const int32_t *source, const ds_storage *s,
+                         const ds_batch *b);
+
+/* rows [n, dim] of ds_head_forward -> logits [n, vocab], F32. */
+ds_tensor ds_logits(ds_ctx *c, const ds_network *net, ds_tensor rows);
+
+#endif
