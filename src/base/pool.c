@@ -12,67 +12,83 @@
 
 enum { MAX_THREADS = 1024, SPINS = 20000, PIECES_PER_THREAD = 4 };
 
+/* The ticket holds the loop's number (high half) and the pieces not yet taken (low half). Whoever takes a piece
+ * may read fn, arg, n and piece: they do not change before that piece is done. A thread that comes late, or that
+ * the system keeps from running, is not waited for: only pieces that were taken are. */
 struct ds_pool {
     int             n_threads, n_started;
     pthread_t      *threads;
     pthread_mutex_t mutex;
     pthread_cond_t  wake;
-    atomic_uint     epoch;      /* one more for each loop */
-    atomic_int      busy;       /* helpers that have not left the current loop */
     atomic_bool     closing;
-    ds_pool_fn      fn;         /* the current loop, written before epoch moves */
+    ds_pool_fn      fn;
     void           *arg;
     int64_t         n, piece;
-    atomic_int_fast64_t next;
+    _Alignas(64) atomic_uint_fast64_t ticket;
+    _Alignas(64) atomic_int_fast64_t  done; /* pieces finished */
 };
 
 typedef struct helper { ds_pool *pool; int thread; } helper;
 
 static void take_pieces(ds_pool *pool, int thread)
 {
-    for (;;) {
-        const int64_t begin = atomic_fetch_add_explicit(&pool->next, pool->piece, memory_order_relaxed);
-        if (begin >= pool->n) return;
+    uint_fast64_t ticket = atomic_load_explicit(&pool->ticket, memory_order_acquire);
+
+    while ((ticket & 0xffffffff) > 0) {
+        if (!atomic_compare_exchange_weak_explicit(&pool->ticket, &ticket, ticket - 1, memory_order_acq_rel, memory_order_acquire))
+            continue;
+        const int64_t begin = (int64_t)((ticket & 0xffffffff) - 1) * pool->piece;
         const int64_t end = begin + pool->piece < pool->n ? begin + pool->piece : pool->n;
         pool->fn(pool->arg, begin, end, thread);
+        atomic_fetch_add_explicit(&pool->done, 1, memory_order_release);
+        ticket = atomic_load_explicit(&pool->ticket, memory_order_acquire);
     }
 }
 
-static unsigned wait_for_loop(ds_pool *pool, unsigned seen)
+static inline void pause_briefly(void)
 {
-    for (int i = 0; i < SPINS; i++) {
-        const unsigned epoch = atomic_load_explicit(&pool->epoch, memory_order_acquire);
-        if (epoch != seen) return epoch;
 #if defined(__x86_64__)
-        __builtin_ia32_pause();
+    __builtin_ia32_pause();
 #endif
+}
+
+static bool nothing_new(ds_pool *pool, uint_fast64_t seen)
+{
+    return atomic_load_explicit(&pool->ticket, memory_order_acquire) >> 32 == seen;
+}
+
+static uint_fast64_t wait_for_loop(ds_pool *pool, uint_fast64_t seen)
+{
+    for (int i = 0; i < SPINS && nothing_new(pool, seen); i++) pause_briefly();
+    if (nothing_new(pool, seen)) {
+        pthread_mutex_lock(&pool->mutex);
+        while (nothing_new(pool, seen)) pthread_cond_wait(&pool->wake, &pool->mutex);
+        pthread_mutex_unlock(&pool->mutex);
     }
-    pthread_mutex_lock(&pool->mutex);
-    while (atomic_load_explicit(&pool->epoch, memory_order_acquire) == seen) pthread_cond_wait(&pool->wake, &pool->mutex);
-    pthread_mutex_unlock(&pool->mutex);
-    return atomic_load_explicit(&pool->epoch, memory_order_acquire);
+    return atomic_load_explicit(&pool->ticket, memory_order_acquire) >> 32;
 }
 
 static void *help(void *arg)
 {
-    helper   *h = arg;
-    ds_pool  *pool = h->pool;
-    const int thread = h->thread;
-    unsigned  epoch = 0;
+    helper       *h = arg;
+    ds_pool      *pool = h->pool;
+    const int     thread = h->thread;
+    uint_fast64_t seen = 0;
 
     ds_free(h);
     for (;;) {
-        epoch = wait_for_loop(pool, epoch);
+        seen = wait_for_loop(pool, seen);
         if (atomic_load_explicit(&pool->closing, memory_order_acquire)) return NULL;
         take_pieces(pool, thread);
-        atomic_fetch_sub_explicit(&pool->busy, 1, memory_order_release);
     }
 }
 
-static void announce(ds_pool *pool)
+/* Number the next loop and wake who sleeps. */
+static void announce(ds_pool *pool, int64_t pieces)
 {
     pthread_mutex_lock(&pool->mutex);
-    atomic_fetch_add_explicit(&pool->epoch, 1, memory_order_release);
+    const uint_fast64_t number = (atomic_load_explicit(&pool->ticket, memory_order_relaxed) >> 32) + 1;
+    atomic_store_explicit(&pool->ticket, (number & 0xffffffff) << 32 | (uint_fast64_t)pieces, memory_order_release);
     pthread_cond_broadcast(&pool->wake);
     pthread_mutex_unlock(&pool->mutex);
 }
@@ -84,20 +100,18 @@ void ds_pool_run(ds_pool *pool, ds_pool_fn fn, void *arg, int64_t n, int64_t gra
         fn(arg, 0, n, 0);
         return;
     }
-    const int64_t pieces = (int64_t)pool->n_threads * PIECES_PER_THREAD;
+    int64_t piece = (n + (int64_t)pool->n_threads * PIECES_PER_THREAD - 1) / ((int64_t)pool->n_threads * PIECES_PER_THREAD);
+    if (piece < grain / 2) piece = grain / 2;
+    const int64_t pieces = (n + piece - 1) / piece;
     pool->fn = fn;
     pool->arg = arg;
     pool->n = n;
-    pool->piece = (n + pieces - 1) / pieces;
-    if (pool->piece < grain / 2) pool->piece = grain / 2;
-    atomic_store_explicit(&pool->next, 0, memory_order_relaxed);
-    atomic_store_explicit(&pool->busy, pool->n_started, memory_order_relaxed);
-    announce(pool);
+    pool->piece = piece;
+    atomic_store_explicit(&pool->done, 0, memory_order_relaxed);
+    announce(pool, pieces);
     take_pieces(pool, 0);
-    for (int spins = 0; atomic_load_explicit(&pool->busy, memory_order_acquire) > 0; spins++) {
-#if defined(__x86_64__)
-        __builtin_ia32_pause();
-#endif
+    for (int spins = 0; atomic_load_explicit(&pool->done, memory_order_acquire) < pieces; spins++) {
+        pause_briefly();
         if (spins > SPINS) sched_yield(); /* more threads than cores: let them run */
     }
 }
@@ -146,7 +160,7 @@ void ds_pool_close(ds_pool *pool)
 {
     if (!pool) return;
     atomic_store_explicit(&pool->closing, true, memory_order_release);
-    announce(pool);
+    announce(pool, 0);
     for (int i = 0; i < pool->n_started; i++) pthread_join(pool->threads[i], NULL);
     pthread_cond_destroy(&pool->wake);
     pthread_mutex_destroy(&pool->mutex);

@@ -24,7 +24,8 @@ typedef struct conversation {
     dsv4_chat_config chat;
     json_t          *messages;
     cli_buffer       past;     /* int32_t: the ids the sequence was fed or has written */
-    bool             terminal;
+    bool             terminal; /* shown on one */
+    bool             typed;    /* lines come from one: Ctrl-C stops the answer, not the program */
 } conversation;
 
 static const char commands[] =
@@ -130,6 +131,7 @@ static int turn(conversation *c, const char *line, size_t size)
     if (rc == CLI_GO) rc = answer(c, &want, &a);
     if (rc == CLI_GO) rc = remember(c, &a);
     if (rc == CLI_GO && c->o->sampling.stats) cli_print_stats(&c->s, &c->o->sampling, &a);
+    if (rc == CLI_GO && a.interrupted && !c->typed) rc = CLI_INTERRUPTED;
     cli_answer_free(&a);
     cli_ids_free(&want);
     free(json);
@@ -161,10 +163,17 @@ static int talk(conversation *c)
 
     if (!repl) return cli_error(CLI_FAILED, "no memory for the conversation");
     if (c->terminal) fprintf(stderr, "%s; /help lists the commands, Ctrl-D leaves\n", c->s.info.path);
-    while (rc == CLI_GO && (kind = cli_repl_read(repl, &line, &size)) != CLI_LINE_END) {
+    c->typed = cli_repl_edits(repl);
+    while (rc == CLI_GO) {
+        if (c->typed) cli_interrupt_begin(); /* for good: no gap between line and answer in which it would end us */
+        kind = cli_repl_read(repl, &line, &size);
+        if (kind == CLI_LINE_END) break;
         if (kind == CLI_LINE_CANCELLED || size == 0) continue;
+        if (!c->typed) cli_interrupt_begin();
         rc = line[0] == '/' ? command(c, line) : turn(c, line, size);
+        if (!c->typed) cli_interrupt_end();
     }
+    cli_interrupt_end();
     cli_repl_close(repl);
     return rc == CLI_GO ? CLI_OK : rc;
 }

@@ -33,7 +33,8 @@ int cli_inspect(int argc, char **argv);
 
 /* ---- signals (main.c) ---- */
 
-/* Between begin and end the first Ctrl-C only sets a flag; at other times it ends the program with 130. */
+/* Between begin and end the first Ctrl-C only sets a flag (cleared by begin); at other times, and the second
+ * time, it ends the program with 130. Verbs look at the flag between steps. */
 void cli_interrupt_begin(void);
 void cli_interrupt_end(void);
 bool cli_interrupted(void);
@@ -208,7 +209,7 @@ typedef struct cli_answer {
     size_t      n_prompt;         /* tokens computed for this answer */
 } cli_answer;
 
-/* Feed ids[0, n) and take tokens to the end. `chat`: how to tell reasoning from answer; NULL: it is all text. */
+/* Feed ids[0, n) and take tokens to the end, or to a Ctrl-C. `chat`: how to tell reasoning from answer; NULL: it is all text. */
 int  cli_generate(cli_answer *a, const cli_session *s, dsv4_sequence *seq, const int32_t *ids, size_t n,
                   const dsv4_chat_config *chat, cli_show show);
 void cli_answer_free(cli_answer *a); /* takes a zeroed one */
@@ -233,6 +234,7 @@ typedef struct cli_repl cli_repl;
 typedef enum cli_line { CLI_LINE, CLI_LINE_END, CLI_LINE_CANCELLED } cli_line;
 cli_repl *cli_repl_open(const char *prompt);              /* NULL without memory */
 cli_line  cli_repl_read(cli_repl *repl, const char **line, size_t *size); /* valid until the next read */
+bool      cli_repl_edits(const cli_repl *repl);           /* a terminal: while a line is typed, Ctrl-C is a key */
 void      cli_repl_close(cli_repl *repl);
 
 #endif

@@ -182,11 +182,9 @@ int cli_generate(cli_answer *a, const cli_session *s, dsv4_sequence *seq, const 
     if (!a->tool_calls || !cli_append(&a->text, "", 0) || !cli_append(&a->reasoning, "", 0))
         return cli_error(CLI_FAILED, "no memory for the answer");
     if (chat && dsv4_chat_parser_open(&parser, chat, on_event, &k)) return cli_failed();
-    cli_interrupt_begin();
     if (dsv4_sequence_feed(seq, ids, n)) k.rc = cli_failed();
     else steps(&k, s, seq, n, parser);
     show_end(&k, parser);
-    cli_interrupt_end();
     dsv4_chat_parser_close(parser);
     return k.rc;
 }

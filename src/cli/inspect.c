@@ -113,25 +113,62 @@ static void print_parts(const dsv4_model_info *m)
     }
 }
 
-static int print_tensors(const cli_session *s, bool all)
+static int print_tensors(const cli_session *s)
 {
     dsv4_tensor_info t;
-    int64_t          n = 0;
     char             shape[256], size[32];
 
+    cli_print("tensors\n");
     for (int64_t i = 0; i < s->info.n_tensors; i++) {
+        bool renamed;
         if (dsv4_model_tensor(s->model, i, &t)) return cli_failed();
-        n += !t.used;
-        if (!all && t.used) continue;
-        if (!all && n == 1) cli_print("tensors left unused\n");
+        renamed = t.canonical && strcmp(t.canonical, t.name) != 0;
         format_shape(shape, sizeof shape, &t);
-        if (all && !i) cli_print("tensors\n");
         if (cli_print("  %s %s %s %s %s%s%s%s\n", t.name, t.dtype, shape, cli_bytes(size, t.bytes), t.file,
-                      t.canonical && strcmp(t.canonical, t.name) ? " = " : "",
-                      t.canonical && strcmp(t.canonical, t.name) ? t.canonical : "", t.used ? "" : " (unused)"))
+                      renamed ? " = " : "", renamed ? t.canonical : "", t.used ? "" : " (unused)"))
             return CLI_FAILED;
     }
-    if (!n) cli_print("tensors left unused: none\n");
+    return CLI_GO;
+}
+
+/* "layers.3.ffn.experts.12.w1" -> "layers.*.ffn.experts.*.w1" */
+static void make_pattern(char *out, size_t capacity, const char *name)
+{
+    size_t n = 0;
+
+    for (const char *p = name; *p && n + 1 < capacity;) {
+        const size_t digits = p == name || p[-1] == '.' ? strspn(p, "0123456789") : 0;
+        const bool   number = digits > 0 && (p[digits] == '.' || !p[digits]);
+        out[n++] = number ? '*' : *p;
+        p += number ? digits : 1;
+    }
+    out[n] = 0;
+}
+
+/* The unused tensors, one line for all that differ in numbers alone. */
+static int print_unused(const cli_session *s)
+{
+    json_t          *groups = json_object();
+    const char      *pattern;
+    json_t          *count;
+    dsv4_tensor_info t;
+    char             key[512];
+
+    for (int64_t i = 0; i < s->info.n_tensors && groups; i++) {
+        if (dsv4_model_tensor(s->model, i, &t)) {
+            json_decref(groups);
+            return cli_failed();
+        }
+        if (t.used) continue;
+        make_pattern(key, sizeof key, t.name);
+        count = json_object_get(groups, key);
+        json_object_set_new_nocheck(groups, key, json_integer(json_integer_value(count) + 1));
+    }
+    if (!groups) return cli_error(CLI_FAILED, "no memory for the list of tensors");
+    cli_print("tensors left unused%s\n", json_object_size(groups) ? "" : ": none");
+    json_object_foreach(groups, pattern, count)
+        cli_print("  %6lld  %s\n", (long long)json_integer_value(count), pattern);
+    json_decref(groups);
     return CLI_GO;
 }
 
@@ -248,7 +285,8 @@ int cli_inspect(int argc, char **argv)
     } else if (rc == CLI_GO) {
         print_model(&s.info);
         print_parts(&s.info);
-        rc = print_tensors(&s, o.tensors);
+        rc = print_unused(&s);
+        if (rc == CLI_GO && o.tensors) rc = print_tensors(&s);
         if (rc == CLI_GO && o.plan) print_plan(&plan);
         if (rc == CLI_GO) rc = cli_flush();
     }

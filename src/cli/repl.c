@@ -103,6 +103,7 @@ static bool read_piece(cli_repl *r)
     bool        ok;
 
     if (r->editor) {
+        el_set(r->editor, EL_PREP_TERM, 1); /* keys before the prompt: a quick Ctrl-C is one, too */
         edited = el_gets(r->editor, &n);
         if (!edited || n <= 0 || r->cancelled) return false;
         return cli_append(&r->line, edited, (size_t)n - (edited[n - 1] == '\n'));
@@ -134,6 +135,11 @@ cli_line cli_repl_read(cli_repl *r, const char **line, size_t *size)
     *line = r->line.data;
     *size = r->line.size;
     return CLI_LINE;
+}
+
+bool cli_repl_edits(const cli_repl *r)
+{
+    return r->editor != NULL;
 }
 
 void cli_repl_close(cli_repl *r)

@@ -110,8 +110,10 @@ static int generate(options *o, cli_session *s, const cli_ids *prompt, const dsv
 
     if ((rc = cli_engine_open(s, &o->common, &engine)) != CLI_GO) return rc;
     if (dsv4_sequence_open(&seq, s->engine, &config)) return cli_failed();
+    cli_interrupt_begin();
     rc = cli_generate(&answer, s, seq, prompt->id, prompt->n, o->raw ? NULL : chat,
                       o->common.json ? CLI_SILENT : terminal ? CLI_STYLED : CLI_VERBATIM);
+    cli_interrupt_end();
     if (rc == CLI_GO && o->common.json) rc = print_result(s, &o->sampling, &answer);
     if (rc <= CLI_OK && o->sampling.stats) cli_print_stats(s, &o->sampling, &answer);
     if (rc <= CLI_OK) rc = answer.interrupted ? CLI_INTERRUPTED : CLI_OK;

@@ -252,7 +252,8 @@ static ds_status read_text(ds_chat_calls *c, const char *text, size_t size)
 
 static ds_status read_some(ds_chat_calls *c, const char *text, size_t size)
 {
-    static const char *const outer_tags[2] = { DS_INVOKE, DS_END_CALLS }, *const inner_tags[2] = { DS_PARAMETER, DS_END_INVOKE };
+    static const char *const outer_tags[2] = { DS_INVOKE, DS_END_CALLS };
+    static const char *const inner_tags[2] = { DS_PARAMETER, DS_END_INVOKE };
     int                      tag;
     ds_status                rc;
 

@@ -17,7 +17,7 @@ typedef struct ds_chat_span {
 } ds_chat_span;
 
 typedef struct ds_chat_calls {
-    bool strict;           /* white space as the reference wants it, values with string="false" not looked at */
+    bool strict;           /* the text is whole; white space as the reference has it, values not looked at */
     bool reasoning;        /* not strict: </think> breaks the block, as <end of sentence> always does */
     int  state;
     size_t at;             /* the first byte not understood yet; behind the block once it is done */

@@ -139,7 +139,8 @@ static void put_transition(ds_text *out, const ds_chat_turns *t, size_t i, bool 
 
     if (next && next->role != DS_CHAT_ASSISTANT && next->role != DS_CHAT_LATEST_REMINDER) return;
     if (m->task) {
-        if (m->task == DS_CHAT_TASK_ACTION) ds_text_puts(out, thinking ? DS_ASSISTANT DS_THINK : DS_ASSISTANT DS_END_THINK);
+        if (m->task == DS_CHAT_TASK_ACTION)
+            ds_text_puts(out, thinking ? DS_ASSISTANT DS_THINK : DS_ASSISTANT DS_END_THINK);
         ds_text_puts(out, tasks[m->task]);
     } else if (m->role == DS_CHAT_USER || m->role == DS_CHAT_DEVELOPER) {
         const bool think = thinking && (!t->drop || (ptrdiff_t)i >= t->last_user);

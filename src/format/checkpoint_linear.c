@@ -26,7 +26,7 @@ typedef struct module {
     const char    *name;
     ds_stored     *part[N_PARTS];
     bool           absent;       /* some part lies in a data file that is not there */
-    uint64_t       bytes;        /* of all of them, calibration scales too */
+    uint64_t       bytes;        /* of all of them and of calibration scales */
     int            n;
 } module;
 
@@ -43,15 +43,15 @@ static void collect(module *m, ds_checkpoint *cp, const char *name)
         const char *tail = t->canonical + n;
         if (strncmp(t->canonical, prefix, n)) break;
         if (strchr(tail, '.')) continue; /* a module inside this one */
-        bool known = false;
+        bool counts = !strcmp(tail, "input_scale") || !strcmp(tail, "input_global_scale");
         for (int p = 0; p < N_PARTS; p++)
             if (strcmp(tail, part_names[p]) == 0) {
                 m->part[p] = t;
                 m->n++;
                 m->absent |= t->rank < 0;
-                known = true;
+                counts = true;
             }
-        if (known || ds_name_is_extra(t->canonical)) m->bytes += t->bytes;
+        if (counts) m->bytes += t->bytes;
     }
 }
 

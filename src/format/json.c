@@ -341,11 +341,10 @@ int ds_json_compare(ds_json a, ds_json b)
 
 bool ds_json_is(ds_json v, const char *text)
 {
-    const char *at = v.text + 1, *end = v.text + v.size - 1;
-    uint8_t     bytes[4];
+    uint8_t bytes[4];
 
     if (ds_json_type(v) != '"') return false;
-    while (at < end) {
+    for (const char *at = v.text + 1, *end = v.text + v.size - 1; at < end;) {
         const size_t n = decode_one(&at, bytes);
         if (strncmp(text, (const char *)bytes, n)) return false;
         text += n;

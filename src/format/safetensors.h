@@ -27,8 +27,8 @@ typedef struct ds_safetensors {
     char                 *names;       /* owns the entries' names */
 } ds_safetensors;
 
-/* Open `path` and check it: header, then size. Peak memory is at most eight times the header, and half of that stays
- * in place until close. DSV4_EFORMAT names the file, the tensor, what was expected and found. */
+/* Open `path` and check it: header, then size. Memory is at most four times the header, whatever it holds (and what
+ * the C library's qsort takes). DSV4_EFORMAT names the file, the tensor, what was expected and found. */
 ds_status ds_safetensors_open(ds_safetensors **out, const char *path, bool header_only);
 void      ds_safetensors_close(ds_safetensors *st);
 

@@ -41,7 +41,7 @@ ds_status ds_want_unset(const ds_loader *l, const char *what, const char *name, 
 
 ds_status ds_want_string(const ds_loader *l, const char *what, ds_json v, const char *expected)
 {
-    if (ds_json_is(v, expected)) return DSV4_OK;
+    if (v.text && ds_json_is(v, expected)) return DSV4_OK;
     return ds_fail(v.text ? DSV4_EUNSUPPORTED : DSV4_EFORMAT, "%s: %s is %.*s, expected \"%s\"", l->path, what,
                    v.text ? (int)(v.size < 64 ? v.size : 64) : 7, v.text ? v.text : "missing", expected);
 }
