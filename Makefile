@@ -13,34 +13,37 @@ PREFIX       ?= /usr/local
 FUZZ_SECONDS ?= 60
 JOBS         ?= $(shell nproc)
 
-.PHONY: all setup demo test check fuzz layers install clean
+.PHONY: all setup ready demo test check fuzz layers install clean
 
 all: $(BUILD)/CMakeCache.txt
-	cmake --build $(BUILD) --parallel $(JOBS)
+	@MAKEFLAGS= cmake --build $(BUILD) --parallel $(JOBS)
 
 $(BUILD)/CMakeCache.txt:
 	cmake -S . -B $(BUILD) $(CMAKE_FLAGS)
 
 setup:
-	script/setup build
+	@script/setup build
 
-demo: setup
-	$(MAKE) --no-print-directory all
-	@echo; $(BUILD)/dsv4 run -p 'Tell me a story about a fox.' --temperature 0.7 --seed 1 -n 200
-	@echo; $(BUILD)/dsv4 run -p 'What is 17 + 25?' --think --temperature 0 --stats
+# what demo and test need; once, also under make -j
+ready: setup
+	@$(MAKE) --no-print-directory all
 
-test: setup
-	$(MAKE) --no-print-directory all
+demo: ready
+	@echo
+	$(BUILD)/dsv4 run -p 'Tell me a story about a fox.' --temperature 0.7 --seed 1 -n 200
+	@echo
+	$(BUILD)/dsv4 run -p 'What is 17 + 25?' --think --temperature 0 --stats
+
+test: ready
 	ctest --test-dir $(BUILD) --output-on-failure $(CTEST_FLAGS)
 
-check: setup
-	$(MAKE) --no-print-directory all
+check: ready
 	$(BUILD)/dsv4 check
 
 fuzz:
-	script/setup build fuzz
+	@script/setup build fuzz
 	cmake -S . -B build-fuzz -DCMAKE_C_COMPILER=clang -DDSV4_FUZZ=ON -DDSV4_TESTS=OFF -DDSV4_PROGRAM=OFF
-	cmake --build build-fuzz --parallel $(JOBS)
+	@MAKEFLAGS= cmake --build build-fuzz --parallel $(JOBS)
 	script/fuzz build-fuzz $(FUZZ_SECONDS)
 
 layers:

@@ -339,8 +339,9 @@ static uint64_t next_random(uint64_t *s)
 static void random_text(uint64_t *seed, char *text, size_t size, bool bytes)
 {
     static const char *const parts[] = {
-        " ", "  ", "\n", "\r\n", "\t", "\xc2\x85", "\xe2\x80\xa8", "\xe1\xa0\x8e", "a", "Z", "word", "1", "\xd9\xa1", "\xe4\xb8\x9c", "\xe3\x82\xab",
-        "!", ".", "\xe3\x80\x82", "$", "\xcc\x81", "\xf0\x9f\x98\x80", "<think>", "<", "\xef\xbd\x9c", "\xff", "\xe4\xb8", "\x01", "'s" };
+        " ", "  ", "\n", "\r\n", "\t", "\xc2\x85", "\xe2\x80\xa8", "\xe1\xa0\x8e", "a", "Z", "word", "1",
+        "\xd9\xa1", "\xe4\xb8\x9c", "\xe3\x82\xab", "!", ".", "\xe3\x80\x82", "$", "\xcc\x81", "\xf0\x9f\x98\x80", "<think>",
+        "<", "\xef\xbd\x9c", "\xff", "\xe4\xb8", "\x01", "'s" };
     size_t at = 0;
 
     while (at < size) {

@@ -171,7 +171,8 @@ static void splits(void **state)
         cuts            c = { .n = 0 };
         for (int k = 0; k < 2 && cases[i].pattern[k]; k++)
             assert_int_equal(ds_pretokenizer_add(&p, cases[i].pattern[k], false, "test"), DSV4_OK);
-        assert_int_equal(ds_pretokenize(&p, (const uint8_t *)cases[i].text, strlen(cases[i].text), take_cut, &c), DSV4_OK);
+        const uint8_t *text = (const uint8_t *)cases[i].text;
+        assert_int_equal(ds_pretokenize(&p, text, strlen(cases[i].text), take_cut, &c), DSV4_OK);
         assert_string_equal(c.text, cases[i].want);
         ds_pretokenizer_close(&p);
     }
@@ -238,8 +239,9 @@ static ds_status take_piece(void *cookie, const uint8_t *piece, size_t size)
 static void random_text(uint64_t *seed, char *text, size_t size, bool bytes)
 {
     static const char *const parts[] = {
-        " ", "  ", "\n", "\r\n", "\t", "\xc2\x85", "\xe2\x80\xa8", "\xe1\xa0\x8e", "a", "Z", "word", "1", "\xd9\xa1", "\xe4\xb8\x9c", "\xe3\x82\xab",
-        "!", ".", "\xe3\x80\x82", "$", "\xcc\x81", "\xf0\x9f\x98\x80", "<think>", "<", "\xef\xbd\x9c", "\xff", "\xe4\xb8", "\x01", "'s" };
+        " ", "  ", "\n", "\r\n", "\t", "\xc2\x85", "\xe2\x80\xa8", "\xe1\xa0\x8e", "a", "Z", "word", "1",
+        "\xd9\xa1", "\xe4\xb8\x9c", "\xe3\x82\xab", "!", ".", "\xe3\x80\x82", "$", "\xcc\x81", "\xf0\x9f\x98\x80", "<think>",
+        "<", "\xef\xbd\x9c", "\xff", "\xe4\xb8", "\x01", "'s" };
     size_t at = 0;
 
     while (at < size) {

@@ -115,7 +115,10 @@ static int generate(options *o, cli_session *s, const cli_ids *prompt, const dsv
                       o->common.json ? CLI_SILENT : terminal ? CLI_STYLED : CLI_VERBATIM);
     cli_interrupt_end();
     if (rc == CLI_GO && o->common.json) rc = print_result(s, &o->sampling, &answer);
-    if (rc <= CLI_OK && o->sampling.stats) cli_print_stats(s, &o->sampling, &answer);
+    if (rc <= CLI_OK && o->sampling.stats) {
+        if (!o->common.json && !terminal) fputc('\n', stderr); /* the text may not have ended its line */
+        cli_print_stats(s, &o->sampling, &answer);
+    }
     if (rc <= CLI_OK) rc = answer.interrupted ? CLI_INTERRUPTED : CLI_OK;
     cli_answer_free(&answer);
     dsv4_sequence_close(seq);

@@ -126,8 +126,8 @@ static const char *match(const char *pattern, const char *text, int *expert)
     return text;
 }
 
-/* Find the row and the suffix of `rest` by the official spelling, and by the others if `any`. */
-static const row *find(const char *rest, int where, bool any, int *expert, int *suffix)
+/* Find the row and the suffix of `rest` by the official spelling, and by the others if `any`. *spelling: which it was. */
+static const row *find(const char *rest, int where, bool any, int *expert, int *suffix, int *spelling)
 {
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         const row        *r = &rows[i];
@@ -136,6 +136,7 @@ static const row *find(const char *rest, int where, bool any, int *expert, int *
         for (int s = 0; s < 3; s++) {
             const char *tail = spelled[s] ? match(spelled[s], rest, expert) : NULL;
             *suffix = -1;
+            *spelling = s;
             if (!tail) continue;
             if (!(r->kind & MODULE)) {
                 if (!*tail) return r;
@@ -181,7 +182,7 @@ static void spell(char *out, const char *prefix, size_t n, const char *pattern, 
 bool ds_name_official(char *out, const char *name)
 {
     char rest[DS_NAME_MAX];
-    int  where, expert = 0, suffix;
+    int  where, expert = 0, suffix, spelling;
 
     if (strlen(name) >= DS_NAME_MAX - 32) return false; /* room to spell it out */
     if (starts(name, "model.")) name += 6;
@@ -189,9 +190,14 @@ bool ds_name_official(char *out, const char *name)
     const char  *tail = name + n;
     if (where != TOP && starts(tail, "self_attn.")) snprintf(rest, sizeof rest, "attn.%s", tail + 10);
     else if (where != TOP && starts(tail, "mlp.")) snprintf(rest, sizeof rest, "ffn.%s", tail + 4);
-    else snprintf(rest, sizeof rest, "%s", tail);
-    const row *r = find(rest, where, true, &expert, &suffix);
+    else memcpy(rest, tail, strlen(tail) + 1);
+    const row *r = find(rest, where, true, &expert, &suffix, &spelling);
     if (!r) return false;
+    if (spelling == 0 && (suffix < 0 || !strcmp(suffixes[suffix][0], suffixes[suffix][1]))) { /* official already */
+        memcpy(out, name, n);
+        memcpy(out + n, rest, strlen(rest) + 1);
+        return true;
+    }
     spell(out, name, n, r->official, expert, suffix < 0 ? NULL : suffixes[suffix][1]);
     return true;
 }
@@ -199,11 +205,11 @@ bool ds_name_official(char *out, const char *name)
 bool ds_name_transformers(char *out, const char *official)
 {
     char prefix[48];
-    int  where, expert = 0, suffix;
+    int  where, expert = 0, suffix, spelling;
 
     if (strlen(official) >= DS_NAME_MAX - 64) return false;
     const size_t n = block_prefix(official, &where);
-    const row   *r = find(official + n, where, false, &expert, &suffix);
+    const row   *r = find(official + n, where, false, &expert, &suffix, &spelling);
     if (!r) return false;
     const char *theirs = r->transformers;
     const char *folder = where == TOP || starts(theirs, "attn_hc.") || starts(theirs, "ffn_hc.") ? ""

@@ -5,7 +5,10 @@
  * and `\s+(?!\S)` go back over the run, and then one of them takes all of it but the last character, or all up
  * to its last line break. So a run is read a few times, not once for each of its characters. PCRE2 keeps no
  * state per character for such repeats, neither on the machine stack nor in its heap. For other patterns the
- * steps of one match are bounded by the size of the text, its memory by a constant. */
+ * steps of one match are bounded by the size of the text, its memory by a constant.
+ *
+ * Letters, digits and punctuation are those of the Unicode version that PCRE2 was built with; characters younger
+ * than it count as unassigned. */
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
 #include <string.h>
@@ -147,7 +150,8 @@ typedef struct run {
 } run;
 
 /* The first match at or after text[from]: *start and *end, both `size` if there is none. */
-static ds_status search(const run *r, int stage, const uint8_t *text, size_t size, size_t from, size_t *start, size_t *end)
+static ds_status search(const run *r, int stage, const uint8_t *text, size_t size, size_t from, size_t *start,
+                        size_t *end)
 {
     const pcre2_code *code = r->p->split[stage].code;
     int               rc = PCRE2_ERROR_JIT_STACKLIMIT;
