@@ -2,6 +2,7 @@
 #define _DEFAULT_SOURCE
 #include "base/alloc.h"
 
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -15,14 +16,27 @@ static int refused(size_t size)
     return size > PTRDIFF_MAX || (ds_alloc_hook && !ds_alloc_hook(size));
 }
 
+static _Thread_local int64_t balance;
+
+int64_t ds_alloc_balance(void)
+{
+    return balance;
+}
+
+static void *counted(void *ptr)
+{
+    if (ptr) balance += (int64_t)malloc_usable_size(ptr);
+    return ptr;
+}
+
 void *ds_alloc(size_t size)
 {
-    return refused(size) ? NULL : malloc(size ? size : 1);
+    return refused(size) ? NULL : counted(malloc(size ? size : 1));
 }
 
 void *ds_zalloc(size_t size)
 {
-    return refused(size) ? NULL : calloc(1, size ? size : 1);
+    return refused(size) ? NULL : counted(calloc(1, size ? size : 1));
 }
 
 void *ds_calloc(size_t n, size_t size)
@@ -33,7 +47,17 @@ void *ds_calloc(size_t n, size_t size)
 
 void *ds_realloc(void *ptr, size_t size)
 {
-    return refused(size) ? NULL : realloc(ptr, size ? size : 1);
+    const int64_t before = ptr ? (int64_t)malloc_usable_size(ptr) : 0;
+    void         *grown = refused(size) ? NULL : realloc(ptr, size ? size : 1);
+
+    if (grown) balance += (int64_t)malloc_usable_size(grown) - before;
+    return grown;
+}
+
+void ds_free(void *ptr)
+{
+    if (ptr) balance -= (int64_t)malloc_usable_size(ptr);
+    free(ptr);
 }
 
 /* Straight from the system: zero without being touched, so that a large plan costs nothing until it is used. */
@@ -53,14 +77,9 @@ void ds_free_pages(void *ptr, size_t size)
     if (ptr) munmap(ptr, size ? size : 1);
 }
 
-void ds_free(void *ptr)
-{
-    free(ptr);
-}
-
 void dsv4_free(void *ptr)
 {
-    free(ptr);
+    ds_free(ptr);
 }
 
 char *ds_strndup(const char *text, size_t size)

@@ -17,6 +17,10 @@ void  ds_free_pages(void *ptr, size_t size);   /* the same size again; NULL is a
 char *ds_strdup(const char *text);
 char *ds_strndup(const char *text, size_t size);
 
+/* Bytes this thread has taken and not given back (pages left out): the difference around a single-threaded
+ * construction is what the thing weighs. */
+int64_t ds_alloc_balance(void);
+
 /* Test hook, never set in production: called before every allocation; returning 0 makes it fail. */
 extern int (*ds_alloc_hook)(size_t size);
 

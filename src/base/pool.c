@@ -17,7 +17,7 @@ enum { MAX_THREADS = 1024, SPINS = 20000, PIECES_PER_THREAD = 4 };
  * the system keeps from running, is not waited for: only pieces that were taken are. */
 struct ds_pool {
     int             n_threads, n_started;
-    pthread_t      *threads;
+    struct helper  *helpers;    /* [n_threads - 1] */
     pthread_mutex_t mutex;
     pthread_cond_t  wake;
     atomic_bool     closing;
@@ -28,7 +28,7 @@ struct ds_pool {
     _Alignas(64) atomic_int_fast64_t  done; /* pieces finished */
 };
 
-typedef struct helper { ds_pool *pool; int thread; } helper;
+typedef struct helper { ds_pool *pool; int thread; pthread_t id; } helper;
 
 static void take_pieces(ds_pool *pool, int thread)
 {
@@ -75,7 +75,6 @@ static void *help(void *arg)
     const int     thread = h->thread;
     uint_fast64_t seen = 0;
 
-    ds_free(h);
     for (;;) {
         seen = wait_for_loop(pool, seen);
         if (atomic_load_explicit(&pool->closing, memory_order_acquire)) return NULL;
@@ -129,8 +128,8 @@ ds_status ds_pool_open(ds_pool **out, int n_threads)
     pool->n_threads = n_threads;
     pthread_mutex_init(&pool->mutex, NULL);
     pthread_cond_init(&pool->wake, NULL);
-    pool->threads = ds_calloc((size_t)n_threads, sizeof *pool->threads);
-    if (!pool->threads) {
+    pool->helpers = ds_calloc((size_t)n_threads, sizeof *pool->helpers);
+    if (!pool->helpers) {
         ds_pool_close(pool);
         return ds_fail(DSV4_ENOMEM, "no memory for %d threads", n_threads);
     }
@@ -141,10 +140,9 @@ ds_status ds_pool_open(ds_pool **out, int n_threads)
     sigdelset(&all, SIGILL);
     pthread_sigmask(SIG_SETMASK, &all, &old);
     for (int i = 1; i < n_threads; i++) {
-        helper *h = ds_alloc(sizeof *h);
-        if (h) *h = (helper){ pool, i };
-        if (!h || pthread_create(&pool->threads[pool->n_started], NULL, help, h) != 0) {
-            ds_free(h);
+        helper *h = &pool->helpers[i - 1];
+        *h = (helper){ .pool = pool, .thread = i };
+        if (pthread_create(&h->id, NULL, help, h) != 0) {
             pthread_sigmask(SIG_SETMASK, &old, NULL);
             ds_pool_close(pool);
             return ds_fail(DSV4_ENOMEM, "cannot start thread %d of %d", i + 1, n_threads);
@@ -161,10 +159,10 @@ void ds_pool_close(ds_pool *pool)
     if (!pool) return;
     atomic_store_explicit(&pool->closing, true, memory_order_release);
     announce(pool, 0);
-    for (int i = 0; i < pool->n_started; i++) pthread_join(pool->threads[i], NULL);
+    for (int i = 0; i < pool->n_started; i++) pthread_join(pool->helpers[i].id, NULL);
     pthread_cond_destroy(&pool->wake);
     pthread_mutex_destroy(&pool->mutex);
-    ds_free(pool->threads);
+    ds_free(pool->helpers);
     ds_free(pool);
 }
 

@@ -11,14 +11,13 @@
 
 #include "cli.h"
 
-enum { HISTORY_LINES = 1000 };
+enum { HISTORY_LINES = 1000, CANCEL = 3 };
 
 struct cli_repl {
     const char *prompt;
     EditLine   *editor;   /* NULL: a pipe */
     History    *history;
     char        path[4096]; /* of the history; "" if there is no place for it */
-    bool        cancelled;
     cli_buffer  line;
 };
 
@@ -28,17 +27,6 @@ static char *prompt(EditLine *editor)
 
     el_get(editor, EL_CLIENTDATA, &repl);
     return (char *)(uintptr_t)(repl->line.size ? ". " : repl->prompt); /* libedit's type has no const; it only reads */
-}
-
-/* Ctrl-C while typing: drop the line. */
-static unsigned char cancel(EditLine *editor, int key)
-{
-    cli_repl *repl = NULL;
-
-    (void)key;
-    el_get(editor, EL_CLIENTDATA, &repl);
-    repl->cancelled = true;
-    return CC_EOF;
 }
 
 /* mkdir -p of what stands before the last slash. */
@@ -84,8 +72,7 @@ cli_repl *cli_repl_open(const char *prompt_text)
     el_set(r->editor, EL_PROMPT, prompt);
     el_set(r->editor, EL_EDITOR, "emacs");
     el_set(r->editor, EL_SETTY, "-d", "-isig", NULL); /* Ctrl-C comes as a key while a line is edited */
-    el_set(r->editor, EL_ADDFN, "dsv4-cancel", "drop the line", cancel);
-    el_set(r->editor, EL_BIND, "^C", "dsv4-cancel", NULL);
+    el_set(r->editor, EL_BIND, "-s", "^C", "^U^V^C^M", NULL); /* it types CANCEL: kill the line, quote itself, enter */
     el_set(r->editor, EL_BIND, "^R", "em-inc-search-prev", NULL);
     el_source(r->editor, NULL); /* the user's ~/.editrc */
     open_history(r);
@@ -105,7 +92,7 @@ static bool read_piece(cli_repl *r)
     if (r->editor) {
         el_set(r->editor, EL_PREP_TERM, 1); /* keys before the prompt: a quick Ctrl-C is one, too */
         edited = el_gets(r->editor, &n);
-        if (!edited || n <= 0 || r->cancelled) return false;
+        if (!edited || n <= 0) return false;
         return cli_append(&r->line, edited, (size_t)n - (edited[n - 1] == '\n'));
     }
     size = getline(&text, &capacity, stdin);
@@ -119,12 +106,12 @@ cli_line cli_repl_read(cli_repl *r, const char **line, size_t *size)
     HistEvent event;
 
     r->line.size = 0;
-    r->cancelled = false;
     for (;;) {
         if (!read_piece(r)) {
             if (r->editor) cli_print("\n");
-            return r->cancelled ? CLI_LINE_CANCELLED : CLI_LINE_END;
+            return CLI_LINE_END;
         }
+        if (r->editor && r->line.size && r->line.data[r->line.size - 1] == CANCEL) return CLI_LINE_CANCELLED;
         if (r->line.size == 0 || r->line.data[r->line.size - 1] != '\\') break;
         r->line.data[r->line.size - 1] = '\n';
     }

@@ -223,12 +223,17 @@ enum { ROPE_type, ROPE_rope_type, ROPE_theta, ROPE_factor, ROPE_fast, ROPE_slow,
 static const char *const rope_names[N_ROPE] = { "type", "rope_type", "rope_theta", "factor", "beta_fast", "beta_slow",
                                                 "original_max_position_embeddings", "partial_rotary_factor" };
 
-static ds_status pick_rope(ds_json values[N_ROPE], ds_json object, const char *name, const char *path)
+/* `within` is the object's name with a dot behind it, as a reader wants it. */
+static ds_status pick_rope(ds_json values[N_ROPE], ds_json object, const char *within, const char *path)
 {
+    char name[48];
+
+    snprintf(name, sizeof name, "%.*s", (int)strlen(within) - 1, within);
     memset(values, 0, N_ROPE * sizeof *values);
     if (ds_json_type(object) == 0 || ds_json_type(object) == 'n') return DSV4_OK;
     if (ds_json_type(object) != '{')
-        return ds_fail(DSV4_EFORMAT, "%s: %s: expected an object or null, found %s", path, name, ds_json_type_name(object));
+        return ds_fail(DSV4_EFORMAT, "%s: %s: expected an object or null, found %s", path, name,
+                       ds_json_type_name(object));
     ds_json_pick(object, rope_names, values, N_ROPE);
     return ds_json_unique(object, name, path);
 }
@@ -289,7 +294,7 @@ static ds_status read_rope(const reader *r, ds_config *c)
     const bool two = parts[0].text || parts[1].text;
     const char *const name = two ? "rope_parameters.compress." : given(r, K_rope_scaling) ? "rope_scaling." : "rope_parameters.";
     const ds_json     compressed = two ? parts[1] : given(r, K_rope_scaling) ? scaling : parameters;
-    if ((rc = pick_rope(main_values, parts[0], "rope_parameters.main", r->path))) return rc;
+    if ((rc = pick_rope(main_values, parts[0], "rope_parameters.main.", r->path))) return rc;
     if ((rc = pick_rope(compress_values, compressed, name, r->path))) return rc;
     const reader main = { r->path, "rope_parameters.main.", rope_names, main_values };
     const reader compress = { r->path, name, rope_names, compress_values };

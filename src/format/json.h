@@ -2,9 +2,9 @@
  *
  * ds_json_check() proves a whole text once: grammar, depth, UTF-8, escapes. After it every value is a slice of
  * that text, and walking, comparing and converting slices cannot fail for syntax. Headers of safetensors files
- * and their indexes come from strangers and are large: a tree costs up to forty times the text, and jansson's
- * lexer drops bytes when it cannot grow its buffer, which turns lack of memory into wrong values. Small JSON
- * of our own interfaces stays with jansson. */
+ * and their indexes come from strangers and are large: a tree costs many times the text, and jansson's
+ * lexer (2.14) drops a byte when it cannot grow its buffer: lack of memory becomes a wrong value. The small JSON
+ * of our own interfaces stays with jansson, and the tests ask it for a second opinion on every text. */
 #ifndef DS_FORMAT_JSON_H
 #define DS_FORMAT_JSON_H
 

@@ -105,7 +105,8 @@ dsv4_status dsv4_model_open(dsv4_model **out, const char *path, const dsv4_model
     if (!out) return ds_fail(DSV4_EINVAL, "dsv4_model_open: out is NULL");
     *out = NULL;
     if (!path) return ds_fail(DSV4_EINVAL, "dsv4_model_open: path is NULL");
-    dsv4_model *model = ds_zalloc(sizeof *model);
+    const int64_t before = ds_alloc_balance();
+    dsv4_model   *model = ds_zalloc(sizeof *model);
     if (!model) return ds_fail(DSV4_ENOMEM, "%s: no memory to open it", path);
     if (config) model->log = config->log;
     model->headers_only = config && config->headers_only;
@@ -120,6 +121,7 @@ dsv4_status dsv4_model_open(dsv4_model **out, const char *path, const dsv4_model
     }
     if (ds_checkpoint_draft_blocks(model->checkpoint) > 0 && !model->net.has_mtp)
         ds_log(&model->log, DSV4_LOG_WARN, "%s: its draft blocks are of a kind that is not supported yet (DSpark); drafts are off", path);
+    model->host_bytes = (uint64_t)(ds_alloc_balance() - before);
     *out = model;
     return DSV4_OK;
 }
