@@ -133,7 +133,10 @@ void cli_repl_close(cli_repl *r)
 {
     if (!r) return;
     if (r->history) history_end(r->history);
-    if (r->editor) el_end(r->editor);
+    if (r->editor) {
+        el_set(r->editor, EL_BIND, "-r", "^C", NULL); /* el_end would lose it */
+        el_end(r->editor);
+    }
     cli_buffer_free(&r->line);
     free(r);
 }

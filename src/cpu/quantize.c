@@ -29,8 +29,8 @@ static void row_to_nvfp4(const ds_quantize_args *a, int64_t row)
     const int64_t width = a->x.shape[1];
     uint8_t      *code = (uint8_t *)a->y.data + row * ((width + 1) / 2);
     uint8_t      *scale = a->y.scale + row * ds_ceil_div(width, DS_BLOCK_NVFP4);
-    const float   amax = block_amax(&a->x, row * width, width);
-    const float   global = amax > 0.0f ? amax / 2688.0f : 1.0f; /* 6 * 448 */
+    const float   share = block_amax(&a->x, row * width, width) / 2688.0f; /* 6 * 448 */
+    const float   global = share > 0.0f ? share : 1.0f;
 
     for (int64_t k = 0; k < width; k += DS_BLOCK_NVFP4) {
         const int64_t n = width - k < DS_BLOCK_NVFP4 ? width - k : DS_BLOCK_NVFP4;
