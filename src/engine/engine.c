@@ -30,7 +30,9 @@ static ds_status open_memory(dsv4_engine *e)
     if ((rc = ds_blocks_open(&e->blocks, (int32_t)e->plan.n_blocks))) return rc;
     if ((rc = ds_storage_open(&e->storage, &sc, e->be))) return rc;
     if ((rc = e->be->alloc(e->be, (size_t)e->plan.scratch_bytes, &e->scratch))) return rc;
+    e->comm = ds_comm_self();
     e->ctx = ds_engine_ctx(&e->config, e->plan.max_context, e->be);
+    e->ctx.comm = e->comm;
     e->ctx.arena = (ds_arena){ .base = (uintptr_t)e->scratch, .size = (size_t)e->plan.scratch_bytes };
     return DSV4_OK;
 }
@@ -71,6 +73,7 @@ void dsv4_engine_close(dsv4_engine *e)
         if (e->scratch) e->be->release(e->be, e->scratch, (size_t)e->plan.scratch_bytes);
         e->be->close(e->be);
     }
+    if (e->comm) e->comm->close(e->comm);
     ds_blocks_close(&e->blocks);
     ds_free_pages(e->arrays, e->arrays_bytes);
     ds_free(e->sequence);

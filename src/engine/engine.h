@@ -40,6 +40,7 @@ struct dsv4_engine {
     dsv4_engine_config  config;       /* with every default filled in */
     dsv4_plan           plan;
     ds_backend         *be;
+    ds_comm            *comm;
     ds_ctx              ctx;
     void               *scratch;
     ds_storage          storage;

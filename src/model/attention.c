@@ -36,7 +36,7 @@ ds_tensor ds_attention_forward(ds_ctx *c, ds_tensor h, const ds_attn *a, const d
     ds_trace(c, "attn.o", o);
 
     ds_input u = ds_input_of(ds_linear_grouped(c, ds_flatten(o), &a->wo_a, m->o_groups));
-    o = ds_linear(c, &u, &a->wo_b);
+    o = ds_all_reduce(c, ds_linear(c, &u, &a->wo_b));
     ds_trace(c, "attn.out", o);
     return o;
 }

@@ -3,7 +3,15 @@
 #define DS_MODEL_LAYER_H
 
 #include "cache/storage.h"
+#include "comm/comm.h"
 #include "model/network.h"
+
+/* What each rank computed of x, summed. */
+static inline ds_tensor ds_all_reduce(ds_ctx *c, ds_tensor x)
+{
+    if (!c->counting && !c->status) c->status = c->comm->all_reduce(c->comm, x);
+    return x;
+}
 
 /* x [n_tokens, hc_mult, dim], updated in place. */
 void ds_layer_forward(ds_ctx *c, ds_tensor x, const ds_layer *l, const ds_kv *kv, const ds_batch *b, const ds_config *m);

@@ -15,7 +15,7 @@ ds_tensor ds_moe_forward(ds_ctx *c, ds_tensor h, const ds_moe *moe, const ds_bat
     gate = ds_linear(c, &in, &moe->shared_w1);
     up   = ds_linear(c, &in, &moe->shared_w3);
     mid  = ds_input_of(ds_swiglu(c, gate, up, NULL, m->swiglu_limit));
-    y    = ds_moe_combine(c, y, &r, ds_linear(c, &mid, &moe->shared_w2));
+    y    = ds_all_reduce(c, ds_moe_combine(c, y, &r, ds_linear(c, &mid, &moe->shared_w2)));
     ds_trace(c, "ffn.out", y);
     return y;
 }

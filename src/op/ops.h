@@ -12,6 +12,7 @@
 
 typedef struct ds_ctx {
     ds_backend   *be;
+    struct ds_comm *comm;      /* collectives; the model calls them, ops do not */
     ds_arena      arena;       /* scratch of the step */
     bool          counting;    /* plan only: results are not to be touched */
     ds_status     status;      /* the first error of the step */
