@@ -96,6 +96,20 @@ static inline json_t *read_vectors(const char *path)
     return root;
 }
 
+/* Write config.json of the vectors; `key` set to a JSON value, if any. */
+static inline void write_config(const char *folder, const char *name, const char *key, const char *value)
+{
+    json_t *root = read_vectors(TEST_PATH("test/vectors/configs.json"));
+    json_t *config = json_object_get(json_object_get(root, name), "config");
+
+    assert_non_null(config);
+    if (key) json_object_set_new(config, key, json_loads(value, JSON_DECODE_ANY, NULL));
+    char *text = json_dumps(config, JSON_INDENT(1));
+    folder_write_text(folder, "config.json", text);
+    free(text);
+    json_decref(root);
+}
+
 /* The call must have failed with this code, and the message must hold each of the words, separated by '|'. */
 static inline void assert_error(dsv4_status rc, dsv4_status code, const char *words)
 {
