@@ -67,7 +67,7 @@ int ds_cpu_threads(int n_threads)
     return n_threads > 0 ? n_threads : ds_physical_cores();
 }
 
-ds_status ds_cpu_open(ds_backend **out, int n_threads)
+ds_status ds_cpu_open(ds_backend **out, int n_threads, ds_isa isa)
 {
     *out = NULL;
     cpu_backend *cpu = ds_zalloc(sizeof *cpu);
@@ -77,7 +77,7 @@ ds_status ds_cpu_open(ds_backend **out, int n_threads)
         ds_free(cpu);
         return rc;
     }
-    ds_kernels_pick(&cpu->kernels);
+    ds_kernels_pick(&cpu->kernels, isa);
     cpu->be = (ds_backend){ .name = "cpu", .n_threads = ds_pool_size(cpu->pool), .alloc = cpu_alloc, .release = cpu_release,
                             .upload = cpu_copy, .download = cpu_copy, .copy = cpu_copy, .sync = cpu_sync, .close = cpu_close };
 #define DS_OP(op) cpu->be.ops.op = run_##op;

@@ -1,0 +1,34 @@
+/* isa.c - see isa.h. */
+#include "cpu/isa.h"
+
+#include <string.h>
+
+static const char *const names[DS_N_ISA] = { "scalar", "avx2", "avx512", "avx512bf16" };
+
+const char *ds_isa_name(ds_isa isa)
+{
+    return (unsigned)isa < DS_N_ISA ? names[isa] : "?";
+}
+
+ds_isa ds_isa_from_name(const char *name)
+{
+    for (int i = 0; i < DS_N_ISA; i++)
+        if (!strcmp(name, names[i])) return (ds_isa)i;
+    return DS_N_ISA;
+}
+
+ds_isa ds_isa_here(void)
+{
+#if defined(__x86_64__)
+    __builtin_cpu_init();
+    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) return DS_ISA_SCALAR;
+    if (!__builtin_cpu_supports("avx512f") || !__builtin_cpu_supports("avx512bw") || !__builtin_cpu_supports("avx512dq")
+        || !__builtin_cpu_supports("avx512vl"))
+        return DS_ISA_AVX2;
+    if (!__builtin_cpu_supports("avx512bf16") || !__builtin_cpu_supports("avx512vbmi") || !__builtin_cpu_supports("avx512vnni"))
+        return DS_ISA_AVX512;
+    return DS_ISA_AVX512_BF16;
+#else
+    return DS_ISA_SCALAR;
+#endif
+}
