@@ -240,6 +240,15 @@ static void encode_details(void **state)
         { "[{\"role\":\"tool\",\"content\":\"r\"},{\"role\":\"user\",\"content\":\"u\",\"task\":\"title\"},"
           "{\"role\":\"user\",\"content\":\"v\",\"task\":\"query\"}]",
           "<｜User｜><tool_result>r</tool_result>\n\nu\n\nv<｜Assistant｜></think>" },
+        /* an id of null is none, so the function's counts, and the results follow the order of the calls */
+        { "[{\"role\":\"assistant\",\"tool_calls\":["
+          "{\"id\":null,\"function\":{\"id\":\"p\",\"name\":\"f\",\"arguments\":\"{}\"}},"
+          "{\"id\":null,\"function\":{\"id\":\"q\",\"name\":\"g\",\"arguments\":\"{}\"}}]},"
+          "{\"role\":\"tool\",\"tool_call_id\":\"q\",\"content\":\"2\"},"
+          "{\"role\":\"tool\",\"tool_call_id\":\"p\",\"content\":\"1\"}]",
+          "\n\n<｜DSML｜tool_calls>\n<｜DSML｜invoke name=\"f\">\n\n</｜DSML｜invoke>\n"
+          "<｜DSML｜invoke name=\"g\">\n\n</｜DSML｜invoke>\n</｜DSML｜tool_calls><｜end▁of▁sentence｜>"
+          "<｜User｜><tool_result>1</tool_result>\n\n<tool_result>2</tool_result><｜Assistant｜></think>" },
         { "[{\"role\":\"user\",\"content\":\"u\",\"task\":\"query\"},{\"role\":\"user\",\"content\":\"v\"}]",
           "<｜User｜>u<｜User｜>v<｜Assistant｜></think>" },
     };

@@ -39,6 +39,7 @@ static ds_status optional(const place *at, const ds_pyjson *object, const char *
 {
     const ds_pyjson *value = ds_pyjson_get(object, key);
 
+    *out = NULL;
     if (value && value->kind == DS_PYJSON_NULL) value = NULL;
     if (value && value->kind != kind) return wrong(at, key, kind_name(kind), value);
     *out = value;

@@ -1,4 +1,4 @@
-/* json.c - see json.h. First the checker, then what may trust it. */
+/* json.c - see json.h. First the grammar, up to ds_json_step(), then what may trust it. */
 #include "format/json.h"
 
 #include <locale.h>
@@ -9,14 +9,10 @@
 #include "base/alloc.h"
 #include "base/utf8.h"
 
-typedef struct checker {
-    const char *begin, *at, *end, *path;
-    int         max_depth;
-} checker;
-
-static ds_status bad(const checker *c, const char *why)
+static ds_status bad(ds_json_reader *r, const char *why)
 {
-    return ds_fail(DSV4_EFORMAT, "%s: not valid JSON at byte %zu: %s", c->path, (size_t)(c->at - c->begin), why);
+    r->error = why;
+    return DSV4_EFORMAT;
 }
 
 static bool is_space(char c)
@@ -48,152 +44,173 @@ static int32_t hex4(const char *at, const char *end)
     return code;
 }
 
-static void skip_space(checker *c)
+static void skip_space(ds_json_reader *r)
 {
-    while (c->at < c->end && is_space(*c->at)) c->at++;
+    while (r->at < r->end && is_space(*r->at)) r->at++;
 }
 
-static ds_status check_escape(checker *c)
+static ds_status check_escape(ds_json_reader *r)
 {
-    if (c->end - c->at < 2) return bad(c, "the text ends inside a string");
-    if (c->at[1] != 'u') {
-        if (!c->at[1] || !strchr("\"\\/bfnrt", c->at[1])) return bad(c, "unknown escape");
-        c->at += 2;
+    if (r->end - r->at < 2) return bad(r, "the text ends inside a string");
+    if (r->at[1] != 'u') {
+        if (!r->at[1] || !strchr("\"\\/bfnrt", r->at[1])) return bad(r, "unknown escape");
+        r->at += 2;
         return DSV4_OK;
     }
-    const int32_t code = hex4(c->at + 2, c->end);
-    if (code < 0) return bad(c, "\\u needs four hexadecimal digits");
-    if (code == 0) return bad(c, "NUL in a string");
-    if (code >= 0xdc00 && code <= 0xdfff) return bad(c, "low surrogate without a high one");
+    const int32_t code = hex4(r->at + 2, r->end);
+    if (code < 0) return bad(r, "\\u needs four hexadecimal digits");
+    if (code == 0 && !(r->allow & DS_JSON_NUL)) return bad(r, "NUL in a string");
+    if (code >= 0xdc00 && code <= 0xdfff) return bad(r, "a lone surrogate is not a character");
     if (code >= 0xd800 && code <= 0xdbff) {
-        const bool    escape = c->end - c->at >= 12 && c->at[6] == '\\' && c->at[7] == 'u';
-        const int32_t low = escape ? hex4(c->at + 8, c->end) : -1;
-        if (low < 0xdc00 || low > 0xdfff) return bad(c, "high surrogate without a low one");
-        c->at += 6;
+        const bool    escape = r->end - r->at >= 12 && r->at[6] == '\\' && r->at[7] == 'u';
+        const int32_t low = escape ? hex4(r->at + 8, r->end) : -1;
+        if (low < 0xdc00 || low > 0xdfff) return bad(r, "a lone surrogate is not a character");
+        r->at += 6;
     }
-    c->at += 6;
+    r->at += 6;
     return DSV4_OK;
 }
 
-static ds_status check_string(checker *c)
+static ds_status check_string(ds_json_reader *r)
 {
     ds_status rc;
 
-    for (c->at++; c->at < c->end && *c->at != '"';) {
-        const unsigned char ch = (unsigned char)*c->at;
+    for (r->at++; r->at < r->end && *r->at != '"';) {
+        const unsigned char ch = (unsigned char)*r->at;
         if (ch == '\\') {
-            if ((rc = check_escape(c))) return rc;
+            if ((rc = check_escape(r))) return rc;
         } else if (ch < 0x20) {
-            return bad(c, "control character in a string");
+            return bad(r, "control character in a string");
         } else if (ch < 0x80) {
-            c->at++;
+            r->at++;
         } else {
-            const size_t n = ds_utf8_length((const uint8_t *)c->at, (size_t)(c->end - c->at));
-            if (n == 0) return bad(c, "not valid UTF-8");
-            c->at += n;
+            const size_t n = ds_utf8_length((const uint8_t *)r->at, (size_t)(r->end - r->at));
+            if (n == 0) return bad(r, "not valid UTF-8");
+            r->at += n;
         }
     }
-    if (c->at == c->end) return bad(c, "the text ends inside a string");
-    c->at++;
+    if (r->at == r->end) return bad(r, "the text ends inside a string");
+    r->at++;
     return DSV4_OK;
 }
 
-static ds_status check_digits(checker *c)
-{
-    if (c->at == c->end || !is_digit(*c->at)) return bad(c, "digit expected");
-    while (c->at < c->end && is_digit(*c->at)) c->at++;
-    return DSV4_OK;
-}
-
-static ds_status check_number(checker *c)
-{
-    ds_status rc;
-
-    if (*c->at == '-') c->at++;
-    if (c->at < c->end && *c->at == '0') {
-        if (++c->at < c->end && is_digit(*c->at)) return bad(c, "number with a leading zero");
-    } else if ((rc = check_digits(c))) {
-        return rc;
-    }
-    if (c->at < c->end && *c->at == '.') {
-        c->at++;
-        if ((rc = check_digits(c))) return rc;
-    }
-    if (c->at < c->end && (*c->at == 'e' || *c->at == 'E')) {
-        c->at++;
-        if (c->at < c->end && (*c->at == '+' || *c->at == '-')) c->at++;
-        if ((rc = check_digits(c))) return rc;
-    }
-    return DSV4_OK;
-}
-
-static ds_status check_word(checker *c, const char *word)
+static ds_status check_word(ds_json_reader *r, const char *word)
 {
     const size_t n = strlen(word);
 
-    if ((size_t)(c->end - c->at) < n || memcmp(c->at, word, n)) return bad(c, "value expected");
-    c->at += n;
+    if ((size_t)(r->end - r->at) < n || memcmp(r->at, word, n)) return bad(r, "value expected");
+    r->at += n;
     return DSV4_OK;
 }
 
-static ds_status check_value(checker *c, int depth);
-
-static ds_status check_container(checker *c, int depth)
+static ds_status check_digits(ds_json_reader *r)
 {
-    const bool object = *c->at == '{';
-    const char close = object ? '}' : ']';
+    if (r->at == r->end || !is_digit(*r->at)) return bad(r, "digit expected");
+    while (r->at < r->end && is_digit(*r->at)) r->at++;
+    return DSV4_OK;
+}
+
+static ds_status check_number(ds_json_reader *r)
+{
+    const bool negative = *r->at == '-';
     ds_status  rc;
 
-    if (depth > c->max_depth) return bad(c, "nested too deeply");
-    c->at++;
-    skip_space(c);
-    if (c->at < c->end && *c->at == close) {
-        c->at++;
-        return DSV4_OK;
+    r->at += negative;
+    if (r->allow & DS_JSON_NAN && r->at < r->end && *r->at == 'I') return check_word(r, "Infinity");
+    if (!negative && !is_digit(*r->at)) return bad(r, "value expected");
+    if (r->at < r->end && *r->at == '0') {
+        if (++r->at < r->end && is_digit(*r->at)) return bad(r, "number with a leading zero");
+    } else if ((rc = check_digits(r))) {
+        return rc;
     }
-    for (;;) {
-        if (object) {
-            skip_space(c);
-            if (c->at == c->end || *c->at != '"') return bad(c, "key expected");
-            if ((rc = check_string(c))) return rc;
-            skip_space(c);
-            if (c->at == c->end || *c->at != ':') return bad(c, "':' expected");
-            c->at++;
-        }
-        if ((rc = check_value(c, depth))) return rc;
-        skip_space(c);
-        if (c->at == c->end) return bad(c, "the text ends early");
-        if (*c->at != ',' && *c->at != close) return bad(c, object ? "',' or '}' expected" : "',' or ']' expected");
-        if (*c->at++ == close) return DSV4_OK;
+    if (r->at < r->end && *r->at == '.') {
+        r->at++;
+        if ((rc = check_digits(r))) return rc;
+    }
+    if (r->at < r->end && (*r->at == 'e' || *r->at == 'E')) {
+        r->at++;
+        if (r->at < r->end && (*r->at == '+' || *r->at == '-')) r->at++;
+        if ((rc = check_digits(r))) return rc;
+    }
+    return DSV4_OK;
+}
+
+static ds_status open_container(ds_json_reader *r)
+{
+    if (r->depth >= r->max_depth || r->depth >= DS_JSON_MAX_DEPTH) return bad(r, "nested too deeply");
+    r->close[r->depth++] = *r->at++ == '{' ? '}' : ']';
+    r->behind_value = false;
+    return DSV4_OK;
+}
+
+static ds_status check_key(ds_json_reader *r)
+{
+    const char *begin = r->at;
+    ds_status   rc;
+
+    if (r->at == r->end || *r->at != '"') return bad(r, "key expected");
+    if ((rc = check_string(r))) return rc;
+    r->key = (ds_json){ begin, (size_t)(r->at - begin) };
+    skip_space(r);
+    if (r->at == r->end || *r->at != ':') return bad(r, "':' expected");
+    r->at++;
+    skip_space(r);
+    return DSV4_OK;
+}
+
+static ds_status check_value(ds_json_reader *r)
+{
+    if (r->at == r->end) return bad(r, "the text ends early");
+    r->behind_value = true;
+    switch (*r->at) {
+    case '{': case '[': return open_container(r);
+    case '"': return check_string(r);
+    case 't': return check_word(r, "true");
+    case 'f': return check_word(r, "false");
+    case 'n': return check_word(r, "null");
+    case 'N': return r->allow & DS_JSON_NAN ? check_word(r, "NaN") : bad(r, "value expected");
+    default: return check_number(r);
     }
 }
 
-static ds_status check_value(checker *c, int depth)
+ds_status ds_json_step(ds_json_reader *r)
 {
-    skip_space(c);
-    if (c->at == c->end) return bad(c, "the text ends early");
-    switch (*c->at) {
-    case '{': case '[': return check_container(c, depth + 1);
-    case '"': return check_string(c);
-    case 't': return check_word(c, "true");
-    case 'f': return check_word(c, "false");
-    case 'n': return check_word(c, "null");
-    default: return *c->at == '-' || is_digit(*c->at) ? check_number(c) : bad(c, "value expected");
+    const char close = r->depth ? r->close[r->depth - 1] : 0;
+    ds_status  rc;
+
+    r->key = r->value = (ds_json){ 0 };
+    skip_space(r);
+    if (!close && r->behind_value) return r->at == r->end ? DSV4_OK : bad(r, "text after the value");
+    if (close && r->at < r->end && *r->at == close) {
+        r->value = (ds_json){ r->at++, 1 };
+        r->depth--;
+        r->behind_value = true;
+        return DSV4_OK;
     }
+    if (r->behind_value) {
+        if (r->at == r->end) return bad(r, "the text ends early");
+        if (*r->at != ',') return bad(r, close == '}' ? "',' or '}' expected" : "',' or ']' expected");
+        r->at++;
+        skip_space(r);
+    }
+    if (close == '}' && (rc = check_key(r))) return rc;
+    const char *begin = r->at;
+    if ((rc = check_value(r))) return rc;
+    r->value = (ds_json){ begin, (size_t)(r->at - begin) };
+    return DSV4_OK;
 }
 
 ds_status ds_json_check(ds_json *value, const char *text, size_t size, int max_depth, const char *path)
 {
-    checker   c = { .begin = text, .at = text, .end = text + size, .path = path, .max_depth = max_depth };
-    ds_status rc;
+    ds_json_reader r = { .at = text, .end = text + size, .max_depth = max_depth };
+    ds_status      rc;
 
     *value = (ds_json){ 0 };
-    skip_space(&c);
-    const char *first = c.at;
-    if ((rc = check_value(&c, 0))) return rc;
-    *value = (ds_json){ first, (size_t)(c.at - first) };
-    skip_space(&c);
-    return c.at == c.end ? DSV4_OK : bad(&c, "text after the value");
+    while (!(rc = ds_json_step(&r)) && r.value.text) {
+        if (!value->text) value->text = r.value.text;
+        value->size = (size_t)(r.at - value->text);
+    }
+    return rc ? ds_fail(rc, "%s: not valid JSON at byte %zu: %s", path, (size_t)(r.at - text), r.error) : DSV4_OK;
 }
 
 /* Below here the text is known to be valid. */

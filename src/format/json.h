@@ -1,10 +1,11 @@
-/* json.h - a strict JSON reader: no tree, no copies, no allocation.
+/* json.h - a strict JSON reader: no tree, no copies, no allocation, no recursion.
  *
  * ds_json_check() proves a whole text once: grammar, depth, UTF-8, escapes. After it every value is a slice of
  * that text, and walking, comparing and converting slices cannot fail for syntax. Headers of safetensors files
  * and their indexes come from strangers and are large: a tree costs many times the text, and jansson's
- * lexer (2.14) drops a byte when it cannot grow its buffer: lack of memory becomes a wrong value. The small JSON
- * of our own interfaces stays with jansson, and the tests ask it for a second opinion on every text. */
+ * lexer (2.14) drops a byte when it cannot grow its buffer: lack of memory becomes a wrong value. Who needs a
+ * tree builds it from ds_json_step(), as pyjson.c does. The small JSON of our own interfaces stays with jansson,
+ * and the tests ask it for a second opinion on every text. */
 #ifndef DS_FORMAT_JSON_H
 #define DS_FORMAT_JSON_H
 
@@ -24,10 +25,33 @@ typedef struct ds_json_iter {
     bool        object;
 } ds_json_iter;
 
-enum { DS_JSON_DEPTH = 64 };
+enum {
+    DS_JSON_DEPTH = 64,
+    DS_JSON_MAX_DEPTH = 512 /* no reader goes deeper */
+};
+
+enum { /* what a reader may allow beyond strict JSON without 0 bytes */
+    DS_JSON_NAN = 1, /* NaN, Infinity and -Infinity */
+    DS_JSON_NUL = 2  /* \u0000; without it every decoded string is a C string */
+};
+
+/* Reads a text once and checks it on the way. Set at, end, max_depth and allow, the rest 0. */
+typedef struct ds_json_reader {
+    const char *at, *end;
+    const char *error;        /* after DSV4_EFORMAT: what is wrong at `at`, static */
+    ds_json     key, value;   /* of the last step; both keep their quotes */
+    int         max_depth, depth;
+    unsigned    allow;
+    bool        behind_value; /* what follows is a comma, a closing bracket or the end */
+    char        close[DS_JSON_MAX_DEPTH]; /* [depth]: the brackets awaited */
+} ds_json_reader;
+
+/* One step: a scalar, a bracket that opens or one that closes is `value`, the name of an object's member is `key`.
+ * value.text is NULL when the whole text was read. Sets no message; after an error there is no further step. */
+ds_status ds_json_step(ds_json_reader *r);
 
 /* Check text[0, size), which may be padded with white space, and give its value. DSV4_EFORMAT names `path`, the
- * byte and the reason. `max_depth` <= DS_JSON_DEPTH; a bare scalar has depth 0. Keys are not compared. */
+ * byte and the reason. `max_depth` <= DS_JSON_MAX_DEPTH; a bare scalar has depth 0. Keys are not compared. */
 ds_status ds_json_check(ds_json *value, const char *text, size_t size, int max_depth, const char *path);
 
 /* '{' '[' '"' 't' 'f' 'n', '0' for any number, 0 for no value. */

@@ -1,11 +1,11 @@
-/* pyjson.c - the parser; start at ds_pyjson_parse(). The writer is pyjson_dump.c. */
+/* pyjson.c - the tree, from the steps of json.h; start at ds_pyjson_parse(). The writer is pyjson_dump.c. */
 #include "format/pyjson.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/alloc.h"
-#include "base/utf8.h"
+#include "format/json.h"
 
 typedef struct ds_pyjson_chunk {
     struct ds_pyjson_chunk *next;
@@ -13,26 +13,10 @@ typedef struct ds_pyjson_chunk {
     ds_pyjson               nodes[];
 } chunk;
 
-typedef struct parser {
-    ds_pyjson_doc *doc;
-    char          *at;     /* the buffer ends with a 0 byte, which stops every scan */
-    const char    *end;
-    bool           python;
-} parser;
-
 typedef struct member { /* for finding doubled keys */
     ds_pyjson *node;
     size_t     position;
 } member;
-
-static ds_status parse_value(parser *p, ds_pyjson *value, int depth);
-
-static ds_status wrong(parser *p, const char *why)
-{
-    p->doc->error = why;
-    p->doc->error_at = (size_t)(p->at - p->doc->buffer);
-    return DSV4_EFORMAT;
-}
 
 static ds_pyjson *new_node(ds_pyjson_doc *doc)
 {
@@ -47,123 +31,44 @@ static ds_pyjson *new_node(ds_pyjson_doc *doc)
     return &doc->chunks->nodes[doc->chunks->used++];
 }
 
-static void skip_space(parser *p)
+/* No escape is shorter than what it stands for, so the place of the string itself holds the result. */
+static void unescape(ds_json string, const char **text, size_t *size)
 {
-    while (*p->at == ' ' || *p->at == '\t' || *p->at == '\n' || *p->at == '\r') p->at++;
+    *text = string.text;
+    *size = ds_json_decode(string, (char *)string.text);
 }
 
-/* Four hexadecimal digits; -1 if they are not there. */
-static int32_t hex4(const char *s)
+/* An integer is digits alone; NaN and the infinities count as floats. */
+static ds_status set_number(ds_json_reader *r, ds_pyjson *node)
 {
-    int32_t code = 0;
-    for (int i = 0; i < 4; i++) {
-        const char c = s[i];
-        const int  digit = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10
-                         : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-        if (digit < 0) return -1;
-        code = code * 16 + digit;
-    }
-    return code;
+    const char  *s = r->value.text, *end = s + r->value.size;
+    const size_t sign = *s == '-';
+
+    node->text = s;
+    node->size = r->value.size;
+    for (s += sign; s < end && *s >= '0' && *s <= '9';) s++;
+    node->kind = s == end ? DS_PYJSON_INT : DS_PYJSON_FLOAT;
+    if (node->kind == DS_PYJSON_FLOAT || node->size <= DS_PYJSON_MAX_DIGITS + sign) return DSV4_OK;
+    r->at = node->text;
+    r->error = "an integer of more than 4300 digits";
+    return DSV4_EFORMAT;
 }
 
-static char *put_utf8(char *out, int32_t code)
+static ds_status set_value(ds_json_reader *r, ds_pyjson *node)
 {
-    if (code < 0x80) {
-        *out++ = (char)code;
-        return out;
+    if (r->key.text) unescape(r->key, &node->key, &node->key_size);
+    switch (*r->value.text) {
+    case '{': node->kind = DS_PYJSON_OBJECT; return DSV4_OK;
+    case '[': node->kind = DS_PYJSON_LIST; return DSV4_OK;
+    case 't': node->kind = DS_PYJSON_TRUE; return DSV4_OK;
+    case 'f': node->kind = DS_PYJSON_FALSE; return DSV4_OK;
+    case 'n': node->kind = DS_PYJSON_NULL; return DSV4_OK;
+    case '"':
+        node->kind = DS_PYJSON_STRING;
+        unescape(r->value, &node->text, &node->size);
+        return DSV4_OK;
+    default: return set_number(r, node);
     }
-    if (code >= 0x10000) {
-        *out++ = (char)(0xf0 | code >> 18);
-        *out++ = (char)(0x80 | (code >> 12 & 0x3f));
-    } else if (code >= 0x800) {
-        *out++ = (char)(0xe0 | code >> 12);
-    }
-    *out++ = (char)(code >= 0x800 ? 0x80 | (code >> 6 & 0x3f) : 0xc0 | code >> 6);
-    *out++ = (char)(0x80 | (code & 0x3f));
-    return out;
-}
-
-/* \uXXXX or a surrogate pair; p->at stands on the 'u' and moves behind it. */
-static ds_status parse_unicode(parser *p, char **out)
-{
-    int32_t code = hex4(p->at + 1);
-
-    if (code < 0) return wrong(p, "expected four hexadecimal digits behind \\u");
-    if (code >= 0xd800 && code < 0xe000) {
-        const int32_t low = code < 0xdc00 && p->at[5] == '\\' && p->at[6] == 'u' ? hex4(p->at + 7) : -1;
-        if (low < 0xdc00 || low >= 0xe000) return wrong(p, "a lone surrogate is not a character");
-        code = 0x10000 + ((code - 0xd800) << 10) + (low - 0xdc00);
-        p->at += 6;
-    }
-    p->at += 5;
-    *out = put_utf8(*out, code);
-    return DSV4_OK;
-}
-
-/* p->at stands on the opening quote. No escape is shorter than what it stands for, so the place of the text
- * itself holds the result. */
-static ds_status parse_string(parser *p, const char **text, size_t *size)
-{
-    static const char names[] = "\"\\/bfnrt", values[] = "\"\\/\b\f\n\r\t";
-    char             *out = ++p->at;
-    ds_status         rc;
-
-    *text = out;
-    while (*p->at != '"') {
-        const size_t len = ds_utf8_length((const uint8_t *)p->at, (size_t)(p->end - p->at));
-        if (p->at == p->end) return wrong(p, "the string does not end");
-        if (len == 0) return wrong(p, "broken UTF-8");
-        if ((unsigned char)*p->at < 0x20) return wrong(p, "a control character in a string");
-        if (*p->at != '\\') {
-            memmove(out, p->at, len);
-            out += len;
-            p->at += len;
-            continue;
-        }
-        const char  escape = *++p->at;
-        const char *name = escape ? strchr(names, escape) : NULL;
-        if (escape == 'u') {
-            if ((rc = parse_unicode(p, &out))) return rc;
-        } else if (name) {
-            *out++ = values[name - names];
-            p->at++;
-        } else {
-            return wrong(p, "an unknown escape");
-        }
-    }
-    p->at++;
-    *size = (size_t)(out - *text);
-    return DSV4_OK;
-}
-
-static bool is_digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
-
-static ds_status parse_number(parser *p, ds_pyjson *value)
-{
-    char *begin = p->at, *s = p->at;
-
-    if (*s == '-') s++;
-    if (!is_digit(*s)) return wrong(p, "expected a value");
-    if (*s == '0') s++;
-    else while (is_digit(*s)) s++;
-    value->kind = DS_PYJSON_INT;
-    if (*s == '.' && is_digit(s[1])) {
-        value->kind = DS_PYJSON_FLOAT;
-        for (s++; is_digit(*s);) s++;
-    }
-    if ((*s == 'e' || *s == 'E') && is_digit(s[1 + (s[1] == '+' || s[1] == '-')])) {
-        value->kind = DS_PYJSON_FLOAT;
-        for (s += 2; is_digit(*s);) s++;
-    }
-    value->text = begin;
-    value->size = (size_t)(s - begin);
-    if (value->kind == DS_PYJSON_INT && value->size > DS_PYJSON_MAX_DIGITS + (*begin == '-'))
-        return wrong(p, "an integer of more than 4300 digits");
-    p->at = s;
-    return DSV4_OK;
 }
 
 static int compare_members(const void *a, const void *b)
@@ -184,11 +89,13 @@ static bool same_key(const ds_pyjson *a, const ds_pyjson *b)
 
 /* Of members with the same key keep the first place and the last value. Sorted, so that a hostile object with
  * many keys costs n log n. */
-static ds_status merge_doubled(ds_pyjson *object, size_t n)
+static ds_status merge_doubled(ds_pyjson *object)
 {
-    member *members = ds_calloc(n, sizeof *members);
-    size_t  i = 0;
+    size_t n = 0, i = 0;
 
+    for (const ds_pyjson *m = object->child; m; m = m->next) n++;
+    if (n < 2) return DSV4_OK;
+    member *members = ds_calloc(n, sizeof *members);
     if (!members) return DSV4_ENOMEM;
     for (ds_pyjson *m = object->child; m; m = m->next, i++) members[i] = (member){ m, i };
     qsort(members, n, sizeof *members, compare_members);
@@ -209,93 +116,47 @@ static ds_status merge_doubled(ds_pyjson *object, size_t n)
     return DSV4_OK;
 }
 
-/* A list or an object; p->at stands on its bracket. */
-static ds_status parse_container(parser *p, ds_pyjson *value, int depth)
+/* A container that is still open is the last of its siblings: till it closes its `next` leads to the one around
+ * it, so that no depth costs stack. */
+static ds_status build(ds_pyjson_doc *doc, ds_json_reader *r)
 {
-    const bool  object = *p->at == '{';
-    const char  close = object ? '}' : ']';
-    ds_pyjson **link = &value->child;
-    size_t      n = 0;
-    ds_status   rc;
+    ds_pyjson *open = NULL, *last = NULL; /* the innermost open container, and the last node in it so far */
+    ds_status  rc;
 
-    if (depth >= DS_PYJSON_MAX_DEPTH) return wrong(p, "nested too deeply");
-    value->kind = object ? DS_PYJSON_OBJECT : DS_PYJSON_LIST;
-    p->at++;
-    skip_space(p);
-    if (*p->at == close) {
-        p->at++;
-        return DSV4_OK;
-    }
-    for (;; n++) {
-        ds_pyjson *node = new_node(p->doc);
-        if (!node) return DSV4_ENOMEM;
-        *link = node;
-        link = &node->next;
-        skip_space(p);
-        if (object) {
-            if (*p->at != '"') return wrong(p, "expected a key in quotes");
-            if ((rc = parse_string(p, &node->key, &node->key_size))) return rc;
-            skip_space(p);
-            if (*p->at != ':') return wrong(p, "expected ':'");
-            p->at++;
+    while (!(rc = ds_json_step(r)) && r->value.text) {
+        const char type = *r->value.text;
+        if (type == '}' || type == ']') {
+            last = open;
+            open = last->next;
+            last->next = NULL;
+            if (type == '}' && (rc = merge_doubled(last))) return rc;
+            continue;
         }
-        if ((rc = parse_value(p, node, depth + 1))) return rc;
-        skip_space(p);
-        if (*p->at == close) break;
-        if (*p->at != ',') return wrong(p, object ? "expected ',' or '}'" : "expected ',' or ']'");
-        p->at++;
+        ds_pyjson *node = new_node(doc);
+        if (!node) return DSV4_ENOMEM;
+        if ((rc = set_value(r, node))) return rc;
+        *(last ? &last->next : open ? &open->child : &doc->root) = node;
+        last = node;
+        if (type != '{' && type != '[') continue;
+        node->next = open;
+        open = node;
+        last = NULL;
     }
-    p->at++;
-    return object && n > 0 ? merge_doubled(value, n + 1) : DSV4_OK;
-}
-
-static bool parse_word(parser *p, ds_pyjson *value)
-{
-    static const struct { const char *word; ds_pyjson_kind kind; bool python; } words[] = {
-        { "null", DS_PYJSON_NULL, false },     { "true", DS_PYJSON_TRUE, false },
-        { "false", DS_PYJSON_FALSE, false },   { "NaN", DS_PYJSON_FLOAT, true },
-        { "Infinity", DS_PYJSON_FLOAT, true }, { "-Infinity", DS_PYJSON_FLOAT, true },
-    };
-
-    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
-        const size_t size = strlen(words[i].word);
-        if ((words[i].python && !p->python) || strncmp(p->at, words[i].word, size)) continue;
-        value->kind = words[i].kind;
-        value->text = p->at;
-        value->size = size;
-        p->at += size;
-        return true;
-    }
-    return false;
-}
-
-static ds_status parse_value(parser *p, ds_pyjson *value, int depth)
-{
-    skip_space(p);
-    if (*p->at == '"') {
-        value->kind = DS_PYJSON_STRING;
-        return parse_string(p, &value->text, &value->size);
-    }
-    if (*p->at == '{' || *p->at == '[') return parse_container(p, value, depth);
-    return parse_word(p, value) ? DSV4_OK : parse_number(p, value);
+    return rc;
 }
 
 ds_status ds_pyjson_parse(ds_pyjson_doc *doc, const char *text, size_t size, bool python)
 {
-    parser    p = { .doc = doc, .python = python };
-    ds_status rc = DSV4_ENOMEM;
+    ds_json_reader r = { .max_depth = DS_PYJSON_MAX_DEPTH, .allow = DS_JSON_NUL | (python ? DS_JSON_NAN : 0) };
 
     *doc = (ds_pyjson_doc){ 0 };
-    if (!(doc->buffer = size < SIZE_MAX ? ds_strndup(text, size) : NULL)) return rc;
-    p.at = doc->buffer;
-    p.end = doc->buffer + size;
-    if (!(doc->root = new_node(doc))) goto fail;
-    if ((rc = parse_value(&p, doc->root, 0))) goto fail;
-    skip_space(&p);
-    if (p.at == p.end) return DSV4_OK;
-    rc = wrong(&p, "text behind the value");
-fail:
-    ds_pyjson_free(doc);
+    if (!(doc->buffer = size < SIZE_MAX ? ds_strndup(text, size) : NULL)) return DSV4_ENOMEM;
+    r.at = doc->buffer;
+    r.end = doc->buffer + size;
+    const ds_status rc = build(doc, &r);
+    doc->error = r.error;
+    doc->error_at = (size_t)(r.at - doc->buffer);
+    if (rc) ds_pyjson_free(doc);
     return rc;
 }
 
