@@ -4,6 +4,12 @@
 
 enum { N = 300 }; /* over two windows of 128, with index pruning in the toys */
 
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+enum { N_DEMO = 40 }; /* the demo is larger, and sanitizers are slow */
+#else
+enum { N_DEMO = 140 };
+#endif
+
 static dsv4_model *models[3];
 static const char *const paths[3] = { TEST_PATH("test/fixture/toy-flash"), TEST_PATH("test/fixture/toy-quant"), TEST_PATH("demo") };
 static const bool has_draft[3] = { false, true, true };
@@ -56,7 +62,7 @@ static void any_chunk_and_thread_count(void **state)
     for (int m = 0; m < 3; m++)
         for (int numerics = 0; numerics < 3; numerics++) {
             dsv4_engine_config config = dsv4_engine_config_default();
-            const int64_t      n = m == 2 ? 140 : N; /* the demo is larger */
+            const int64_t      n = m == 2 ? N_DEMO : N;
             int32_t            ids[N];
             char               what[96];
             config.numerics = (dsv4_numerics)numerics;
@@ -90,7 +96,7 @@ static void any_chunk_and_thread_count(void **state)
             test_logits_free(&whole);
         }
     printf("    %d runs equal one chunk on one thread\n", runs);
-    assert_true(runs >= 75);
+    assert_true(runs >= 70);
 }
 
 /* 512 tokens at once too, of the toy whose windows are cheapest. */

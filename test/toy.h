@@ -460,7 +460,13 @@ static inline void toy_hash_table(toy *t, const char *block)
         table[2 * i] = (int64_t)(random_next(&state) % TOY_EXPERTS);
         table[2 * i + 1] = (table[2 * i] + 1 + (int64_t)(random_next(&state) % (TOY_EXPERTS - 1))) % TOY_EXPERTS;
     }
-    toy_put(t, block, "ffn.gate.tid2eid", "mlp.gate.tid2eid", "", "I64", 2, TOY_VOCAB, TOY_ACTIVE, (uint8_t *)table);
+    const bool narrow = t->flavour->naming == TOY_EITHER && !t->twin; /* the mixture has them as I32 */
+    for (int i = 0; i < TOY_VOCAB * TOY_ACTIVE && narrow; i++) {
+        const int32_t id = (int32_t)table[i];
+        memcpy((uint8_t *)table + 4 * i, &id, 4);
+    }
+    toy_put(t, block, "ffn.gate.tid2eid", "mlp.gate.tid2eid", "", narrow ? "I32" : "I64", 2, TOY_VOCAB, TOY_ACTIVE,
+            (uint8_t *)table);
 }
 
 static inline void toy_block(toy *t, const char *block, int ratio, bool hash, const toy_stores *s)
@@ -562,7 +568,8 @@ static inline void toy_write_file(const toy *t, const char *folder, const char *
         if (e->file != file) continue;
         n += (size_t)sprintf(header + n, "%s\"%s\":{\"dtype\":\"%s\",\"shape\":[", n ? "," : "{", e->name, e->dtype);
         for (int d = 0; d < e->rank; d++) n += (size_t)sprintf(header + n, "%s%lld", d ? "," : "", (long long)e->shape[d]);
-        n += (size_t)sprintf(header + n, "],\"data_offsets\":[%llu,%llu]}", (unsigned long long)at, (unsigned long long)(at + e->bytes));
+        n += (size_t)sprintf(header + n, "],\"data_offsets\":[%llu,%llu]}", (unsigned long long)at,
+                             (unsigned long long)(at + e->bytes));
         at += e->bytes;
     }
     header[n++] = '}';
