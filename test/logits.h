@@ -44,8 +44,12 @@ static inline test_logits test_logits_make(const dsv4_model *model, int64_t n, b
 
     CHECK_OK(dsv4_model_get_info(model, &info));
     test_logits l = { .n = n, .vocab = info.vocab_size };
-    l.rows = calloc((size_t)(n * l.vocab), sizeof *l.rows);
-    if (draft) l.draft_rows = calloc((size_t)(n * l.vocab), sizeof *l.rows);
+    l.rows = malloc((size_t)(n * l.vocab) * sizeof *l.rows);
+    memset(l.rows, 0xff, (size_t)(n * l.vocab) * sizeof *l.rows); /* NaN: a row that nobody collects shows */
+    if (draft) {
+        l.draft_rows = malloc((size_t)(n * l.vocab) * sizeof *l.rows);
+        memset(l.draft_rows, 0xff, (size_t)(n * l.vocab) * sizeof *l.rows);
+    }
     return l;
 }
 

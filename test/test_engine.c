@@ -254,13 +254,16 @@ static void errors_name_the_cause(void **state)
     expect(dsv4_sequence_feed(seq, many, 65), DSV4_ECONTEXT, "0 of 64 tokens are used, 65 more do not fit");
     CHECK_OK(dsv4_sequence_feed(seq, many, 60));
     expect(dsv4_sequence_feed(seq, many, 5), DSV4_ECONTEXT, "60 of 64 tokens are used");
-    expect(dsv4_sequence_fork(&second, seq, NULL), DSV4_EINVAL, "60 tokens of the source wait");
     CHECK_OK(dsv4_engine_step(engine));
+    expect(dsv4_sequence_fork(&second, seq, NULL), DSV4_EINVAL, "a drawn token of the source waits");
     expect(dsv4_sequence_logits(seq, 59, 2, (float *)many), DSV4_EINVAL, "expected rows below 60");
     expect(dsv4_sequence_feed(seq, many, 1), DSV4_EINVAL, "take it before feeding more");
     expect(dsv4_sequence_rewind(seq, 17), DSV4_EINVAL, "at most 16 of 60");
     expect(dsv4_sequence_rewind(seq, 61), DSV4_EINVAL, "at most 16 of 60");
+    expect(dsv4_sequence_rewind(seq, INT64_MIN), DSV4_EINVAL, "rewind");
     dsv4_sequence_close(seq);
+    expect(dsv4_sequence_feed(seq, many, 1), DSV4_EINVAL, "no open sequence");
+    expect(dsv4_sequence_feed(NULL, many, 1), DSV4_EINVAL, "no open sequence");
 
     c.sampling.top_p = 0.0f;
     expect(dsv4_sequence_open(&seq, engine, &c), DSV4_EINVAL, "top_p");
@@ -288,6 +291,9 @@ static void errors_name_the_cause(void **state)
     expect(dsv4_engine_open(&none, demo, &e), DSV4_EUNSUPPORTED, "no CUDA backend");
     e.device = "tpu";
     expect(dsv4_engine_open(&none, demo, &e), DSV4_EINVAL, "expected 'cpu', found 'tpu'");
+    e.device = NULL;
+    e.isa = "axv2";
+    expect(dsv4_engine_open(&none, demo, &e), DSV4_EINVAL, "isa: expected scalar, avx2");
     e = dsv4_engine_config_default();
     e.max_sequences = 0;
     expect(dsv4_engine_open(&none, demo, &e), DSV4_EINVAL, "max_sequences");
@@ -334,6 +340,109 @@ static void cache_runs_out(void **state)
     dsv4_engine_close(engine);
 }
 
+/* Everyone gets on: of two who write, each gets half; a prompt among writers that fill every step still gets in. */
+static void nobody_starves(void **state)
+{
+    dsv4_engine_config   config = dsv4_engine_config_default();
+    dsv4_sequence_config c = greedy();
+    dsv4_engine         *engine;
+    dsv4_sequence       *seq[5];
+    dsv4_token           token;
+    int32_t              ids[40] = { 3, 4, 5 };
+    int64_t              taken[5] = { 0 };
+
+    (void)state;
+    c.ignore_eos = true;
+    config.max_sequences = 64;
+    config.max_context = 512;
+    config.max_batch_tokens = 1;
+    CHECK_OK(dsv4_engine_open(&engine, toy, &config));
+    for (int s = 0; s < 2; s++) {
+        CHECK_OK(dsv4_sequence_open(&seq[s], engine, &c));
+        CHECK_OK(dsv4_sequence_feed(seq[s], ids, 1));
+    }
+    for (int t = 0; t < 200; t++) {
+        CHECK_OK(dsv4_engine_step(engine));
+        for (int s = 0; s < 2; s++) taken[s] += dsv4_sequence_next(seq[s], &token) == DSV4_OK;
+    }
+    assert_true(taken[0] >= 95 && taken[1] >= 95);
+    dsv4_engine_close(engine);
+
+    config.max_batch_tokens = 4;
+    CHECK_OK(dsv4_engine_open(&engine, toy, &config));
+    for (int s = 0; s < 5; s++) {
+        CHECK_OK(dsv4_sequence_open(&seq[s], engine, &c));
+        CHECK_OK(dsv4_sequence_feed(seq[s], ids, s == 4 ? 40 : 1));
+    }
+    for (int t = 0; t < 40; t++) {
+        CHECK_OK(dsv4_engine_step(engine));
+        for (int s = 0; s < 5; s++) (void)dsv4_sequence_next(seq[s], &token);
+    }
+    assert_true(dsv4_sequence_length(seq[4]) >= 40);
+    for (int s = 0; s < 4; s++) assert_true(dsv4_sequence_length(seq[s]) >= 15);
+    dsv4_engine_close(engine);
+}
+
+/* A sequence in the middle of an answer is forked; both write the same to its end. */
+static void a_fork_goes_on_writing(void **state)
+{
+    dsv4_engine               *engine = open_engine(demo, 2, 512);
+    const dsv4_sequence_config c = greedy();
+    dsv4_sequence             *seq, *fork;
+    dsv4_token                 token;
+
+    (void)state;
+    CHECK_OK(dsv4_sequence_open(&seq, engine, &c));
+    feed_text(seq, SUM_PROMPT);
+    for (int t = 0; t < 3; t++) {
+        CHECK_OK(dsv4_engine_step(engine));
+        CHECK_OK(dsv4_sequence_next(seq, &token));
+    }
+    CHECK_OK(dsv4_sequence_fork(&fork, seq, NULL));
+    const answer a = finish(engine, seq), b = finish(engine, fork);
+    assert_string_equal(a.text, "5 = 12.");
+    assert_string_equal(b.text, a.text);
+    dsv4_engine_close(engine);
+}
+
+/* Weights that are not numbers end a sequence with words, never with a plausible token. */
+static void damaged_weights_are_told(void **state)
+{
+    static const char *const damaged[] = { "norm.weight", "layers.1.ffn.experts.0.w1.weight", "layers.1.attn.wkv.weight" };
+
+    (void)state;
+    for (size_t k = 0; k < sizeof damaged / sizeof *damaged; k++)
+        for (int numerics = 0; numerics < 3; numerics++) {
+            dsv4_model          *model = test_model(TEST_PATH("test/fixture/toy-flash"));
+            dsv4_engine_config   config = dsv4_engine_config_default();
+            dsv4_sequence_config c = greedy();
+            dsv4_engine         *engine;
+            dsv4_sequence       *seq;
+            dsv4_token           token;
+            int32_t              ids[64];
+            uint16_t             nan[64 * 1024];
+            ds_network          *net = (ds_network *)(uintptr_t)&model->net; /* weights of our own in place of the file's */
+            memset(nan, 0xff, sizeof nan);
+            if (k == 0) net->head.norm.data = nan;
+            for (int32_t e = 0; k == 1 && e < net->config.n_experts; e++) net->layer[1].ffn.w1[e].data = nan;
+            if (k == 2) net->layer[1].attn.wkv.data = nan;
+            for (int i = 0; i < 64; i++) ids[i] = i % 60;
+            config.numerics = (dsv4_numerics)numerics;
+            config.max_sequences = 1;
+            config.max_context = 128;
+            CHECK_OK(dsv4_engine_open(&engine, model, &config));
+            CHECK_OK(dsv4_sequence_open(&seq, engine, &c));
+            CHECK_OK(dsv4_sequence_feed(seq, ids, 64));
+            CHECK_OK(dsv4_engine_step(engine));
+            expect(dsv4_sequence_next(seq, &token), DSV4_EFORMAT, "is not finite: damaged weights?");
+            assert_int_equal(dsv4_sequence_finish_reason(seq), DSV4_FINISH_ERROR);
+            assert_int_equal(dsv4_sequence_next(seq, &token), DSV4_END);
+            assert_int_equal(dsv4_engine_step(engine), DSV4_AGAIN);
+            dsv4_engine_close(engine);
+            dsv4_model_close(model);
+        }
+}
+
 static int64_t allocations;
 
 static int count_allocation(size_t size)
@@ -343,20 +452,16 @@ static int count_allocation(size_t size)
     return 1;
 }
 
-static void a_thousand_decode_steps_allocate_nothing(void **state)
+/* Decode steps of n sequences, counted. */
+static void assert_no_allocation(const dsv4_model *model, int32_t n, int steps, const dsv4_sequence_config *c)
 {
-    dsv4_engine         *engine = open_engine(toy, 4, 1200);
-    dsv4_sequence_config c = dsv4_sequence_config_default();
-    dsv4_sequence       *seq[4];
-    dsv4_token           token;
-    int32_t              ids[4] = { 1, 2, 3, 4 };
+    dsv4_engine   *engine = open_engine(model, n, 1200);
+    dsv4_sequence *seq[4];
+    dsv4_token     token;
+    const int32_t  ids[4] = { 1, 2, 3, 4 };
 
-    (void)state;
-    c.ignore_eos = true;
-    c.n_logprobs = 5;
-    c.sampling.top_p = 0.9f;
-    for (int s = 0; s < 4; s++) {
-        CHECK_OK(dsv4_sequence_open(&seq[s], engine, &c));
+    for (int s = 0; s < n; s++) {
+        CHECK_OK(dsv4_sequence_open(&seq[s], engine, c));
         CHECK_OK(dsv4_sequence_feed(seq[s], ids, 4));
     }
     CHECK_OK(dsv4_engine_step(engine));
@@ -365,8 +470,8 @@ static void a_thousand_decode_steps_allocate_nothing(void **state)
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
     const struct mallinfo2 before = mallinfo2();
 #endif
-    for (int t = 0; t < 1000; t++) {
-        for (int s = 0; s < 4; s++) CHECK_OK(dsv4_sequence_next(seq[s], &token));
+    for (int t = 0; t < steps; t++) {
+        for (int s = 0; s < n; s++) CHECK_OK(dsv4_sequence_next(seq[s], &token));
         CHECK_OK(dsv4_engine_step(engine));
     }
     ds_alloc_hook = NULL;
@@ -377,6 +482,21 @@ static void a_thousand_decode_steps_allocate_nothing(void **state)
     assert_int_equal(after.hblkhd, before.hblkhd);
 #endif
     dsv4_engine_close(engine);
+}
+
+static void a_thousand_decode_steps_allocate_nothing(void **state)
+{
+    static const char *const stop[] = { "never written, though its first letters are" };
+    dsv4_sequence_config     c = dsv4_sequence_config_default();
+
+    (void)state;
+    c.ignore_eos = true;
+    c.n_logprobs = 5;
+    c.sampling.top_p = 0.9f;
+    assert_no_allocation(toy, 4, 1000, &c);
+    c.stop = stop; /* and with text to hold back */
+    c.n_stop = 1;
+    assert_no_allocation(demo, 1, 150, &c);
 }
 
 static int64_t fail_at;
@@ -453,6 +573,9 @@ int main(void)
         cmocka_unit_test(log_probabilities),
         cmocka_unit_test(errors_name_the_cause),
         cmocka_unit_test(cache_runs_out),
+        cmocka_unit_test(nobody_starves),
+        cmocka_unit_test(a_fork_goes_on_writing),
+        cmocka_unit_test(damaged_weights_are_told),
         cmocka_unit_test(a_thousand_decode_steps_allocate_nothing),
         cmocka_unit_test(every_allocation_may_fail),
     };

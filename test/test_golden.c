@@ -85,6 +85,7 @@ static size_t compare_rows(const prompt *p, const char *kind, const float *ours,
         memcpy(&row, (const char *)rows + 8 * r, 8);
         memcpy(expected, logits + (size_t)(r * vocab) * 4, sizeof expected);
         const double deviation = test_deviation(expected, vocab);
+        for (int64_t v = 0; v < vocab; v++) assert_true(isfinite(ours[row * vocab + v]));
         for (int64_t v = 0; v < vocab; v++) differences[count++] = fabs((double)ours[row * vocab + v] - expected[v]) / deviation;
     }
     return count;
@@ -125,6 +126,7 @@ static void plain_logits_agree(void **state)
     assert_int_equal(n, 64 * 4096);
     assert_int_equal(n_draft, 7 * 4096);
     assert_true(worst < 1e-4);
+    assert_true(differences[n - 1] < 1e-3); /* sorted by now: the largest of all */
     assert_true(worst_draft < 1e-4);
     free(differences);
     free(draft);

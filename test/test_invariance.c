@@ -44,6 +44,8 @@ static void random_ids(const dsv4_model *model, int32_t *ids, int64_t n, uint32_
 
 static void assert_same_bits(const test_logits *a, const test_logits *b, const char *what)
 {
+    for (int64_t i = 0; i < a->n * a->vocab; i++)
+        if (!isfinite(a->rows[i])) fail_msg("%s: row %lld is not finite", what, (long long)(i / a->vocab));
     for (int64_t r = 0; r < a->n; r++)
         if (memcmp(a->rows + r * a->vocab, b->rows + r * a->vocab, (size_t)a->vocab * sizeof(float)))
             fail_msg("%s: row %lld differs", what, (long long)r);

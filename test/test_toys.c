@@ -14,7 +14,8 @@ static double worst_difference(const float *ours, const float *theirs, int64_t r
         const double deviation = test_deviation(b, vocab);
         for (int64_t v = 0; v < vocab; v++) {
             const double d = fabs((double)a[v] - b[v]) / deviation;
-            if (!(d <= worst)) worst = d;
+            if (!isfinite(d)) fail_msg("%s: row %lld: not finite", name, (long long)r);
+            if (d > worst) worst = d;
         }
         if (test_argmax(a, vocab) != test_argmax(b, vocab)) fail_msg("%s: row %lld: the likeliest token differs", name, (long long)r);
     }

@@ -31,7 +31,8 @@ typedef enum dsv4_numerics {
 } dsv4_numerics;
 
 /* Called with named intermediate tensors, e.g. "layers.3.attn.q", once per step and name.
- * `rows` is [n_rows, width] in F32, valid inside the call; row i belongs to the step's token i. */
+ * `rows` is [n_rows, width] in F32, valid inside the call; row i belongs to the step's token i, of "attn.compressed"
+ * to the i-th compressor window that the step completed, of "mtp.0.*" to the i-th draft row. Must not call dsv4. */
 typedef void (*dsv4_trace)(void *cookie, const char *name, const float *rows, int64_t n_rows, int64_t width);
 
 typedef struct dsv4_engine_config {
@@ -64,7 +65,7 @@ typedef struct dsv4_plan {
     int64_t  max_context;    /* tokens of one sequence, after cutting */
     int64_t  n_blocks;       /* blocks of 128 tokens */
     int32_t  max_sequences, max_batch_tokens, n_threads;
-    bool     context_cut;    /* max_context is below what was asked for or the model's maximum */
+    bool     context_cut;    /* no max_context was asked for, and memory allows less than the model's maximum */
 } dsv4_plan;
 
 /* Plan without taking anything; works on a headers_only model. */
@@ -75,9 +76,9 @@ DSV4_API dsv4_status dsv4_engine_plan(const dsv4_model *model, const dsv4_engine
 DSV4_API dsv4_status dsv4_engine_open(dsv4_engine **out, const dsv4_model *model, const dsv4_engine_config *config);
 DSV4_API void        dsv4_engine_close(dsv4_engine *engine); /* closes its sequences too */
 
-/* Run one batch. DSV4_OK: tokens were computed. DSV4_AGAIN: nothing was waiting. Any other code: the
- * engine is unusable but for close, unless the code is DSV4_ENOMEM (KV pool used up: nothing was computed,
- * close or rewind a sequence and go on). */
+/* Run one batch. DSV4_OK: tokens were computed. DSV4_AGAIN: nothing was waiting. DSV4_ENOMEM: no sequence that waits
+ * can have another cache block; nothing was computed or touched: close or rewind a sequence and go on. Any other
+ * code: the engine is unusable but for close. */
 DSV4_API dsv4_status dsv4_engine_step(dsv4_engine *engine);
 
 typedef struct dsv4_stats {
@@ -102,7 +103,7 @@ typedef struct dsv4_sampling {
 
 typedef struct dsv4_sequence_config {
     dsv4_sampling sampling;
-    int64_t       max_new_tokens;  /* tokens to generate; default -1: to end or context; 0: none, only compute */
+    int64_t       max_new_tokens;  /* tokens to generate after each feed; default -1: to end or context; 0: none, only compute */
     const char *const *stop;       /* texts that end the sequence and are not given out; default none */
     size_t        n_stop;
     bool          ignore_eos;      /* default false */
@@ -116,18 +117,19 @@ typedef enum dsv4_finish {
     DSV4_FINISH_EOS,
     DSV4_FINISH_STOP,     /* a stop text */
     DSV4_FINISH_LENGTH,   /* max_new_tokens */
-    DSV4_FINISH_CONTEXT   /* the planned context is full */
+    DSV4_FINISH_CONTEXT,  /* the planned context is full */
+    DSV4_FINISH_ERROR     /* its logits were not finite: dsv4_sequence_next() says where */
 } dsv4_finish;
 
-DSV4_API const char *dsv4_finish_name(dsv4_finish finish); /* "stop", "stop", "length", "length"; NONE: "" */
+DSV4_API const char *dsv4_finish_name(dsv4_finish finish); /* "stop", "stop", "length", "length", "error"; NONE: "" */
 
 typedef struct dsv4_alternative { int32_t id; float logprob; } dsv4_alternative;
 
 typedef struct dsv4_token {
     int32_t     id;
     float       logprob;       /* natural log of its probability at temperature 1, unfiltered; 0 without n_logprobs */
-    const char *text;          /* bytes that may be shown now: whole characters, no possible start of a stop text; borrowed */
-    size_t      text_size;     /*   until the sequence's next call; the mark of the end of sequence is never in it */
+    const char *text;          /* bytes that may be shown now: whole characters, no possible start of a stop text; borrowed until */
+    size_t      text_size;     /*   the engine's next step or the sequence's next call; the mark of the end of sequence is never in it */
     const dsv4_alternative *top; /* n_top alternatives, likeliest first; borrowed likewise */
     int32_t     n_top;
     dsv4_finish finish;        /* set on the last token */
@@ -138,11 +140,13 @@ DSV4_API dsv4_status dsv4_sequence_open(dsv4_sequence **out, dsv4_engine *engine
 DSV4_API void        dsv4_sequence_close(dsv4_sequence *seq);
 
 /* Append ids[0, n) to what waits to be computed (copied). DSV4_EINVAL names the position of an id outside
- * the vocabulary; DSV4_ECONTEXT if they do not fit: nothing is taken then. A finished sequence goes on. */
+ * the vocabulary; DSV4_ECONTEXT if they do not fit: nothing is taken then. A finished sequence goes on; stop
+ * texts are not looked for across a feed. */
 DSV4_API dsv4_status dsv4_sequence_feed(dsv4_sequence *seq, const int32_t *ids, size_t n);
 
-/* Take the next generated token. DSV4_AGAIN until a step has produced one; DSV4_END after the last. A
- * sequence whose token waits to be taken is not stepped further. */
+/* Take the next generated token. DSV4_AGAIN until a step has produced one; DSV4_END after the last; DSV4_EFORMAT if its
+ * logits were not finite (damaged weights), which ends the sequence and no other. A sequence whose token waits to
+ * be taken is not stepped further. */
 DSV4_API dsv4_status dsv4_sequence_next(dsv4_sequence *seq, dsv4_token *token);
 
 /* Tokens of this sequence in the last step, and the position of the first. */
@@ -159,12 +163,14 @@ DSV4_API dsv4_status dsv4_sequence_draft_logits(dsv4_sequence *seq, int64_t firs
 /* Number of tokens computed. */
 DSV4_API int64_t dsv4_sequence_length(const dsv4_sequence *seq);
 
-/* Drop the last `n` computed tokens (and all waiting ones), n <= DSV4_MAX_DRAFT, or all of them: back to empty. */
+/* Drop the last `n` computed tokens, all waiting ones and held-back text; or, with n the whole length, everything. The
+ * length must not fall more than DSV4_MAX_DRAFT below the longest that the sequence has had since it was empty. */
 enum { DSV4_MAX_DRAFT = 16 };
 DSV4_API dsv4_status dsv4_sequence_rewind(dsv4_sequence *seq, int64_t n);
 
-/* A new sequence with the same past; full cache blocks are shared, the rest is copied. The source may have
- * no waiting tokens (DSV4_EINVAL). `config` NULL: as the source. */
+/* A new sequence with the same past and waiting tokens. Cache blocks are shared until one of both writes to them; what
+ * depends on the last tokens is copied. DSV4_EINVAL if a drawn token of the source waits to be taken. `config` NULL:
+ * as the source. To draw several answers, fork before the prompt's last token is computed. */
 DSV4_API dsv4_status dsv4_sequence_fork(dsv4_sequence **out, dsv4_sequence *seq, const dsv4_sequence_config *config);
 
 DSV4_API dsv4_finish dsv4_sequence_finish_reason(const dsv4_sequence *seq);

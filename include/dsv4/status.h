@@ -1,6 +1,6 @@
 /* status.h - result codes, the last error in words, and the log callback.
  *
- * Every fallible call returns a dsv4_status. When it is not DSV4_OK or DSV4_AGAIN,
+ * Every fallible call returns a dsv4_status. When it is not DSV4_OK, DSV4_AGAIN or DSV4_END,
  * dsv4_last_error() holds one line for the calling thread that names the file, tensor or
  * option, what was expected and what was found. */
 #ifndef DSV4_STATUS_H
@@ -29,7 +29,8 @@ typedef enum dsv4_status {
     DSV4_EIO,          /* a file cannot be opened, read or written */
     DSV4_EFORMAT,      /* a file or text breaks its format */
     DSV4_EUNSUPPORTED, /* well-formed, but not something this build does */
-    DSV4_ECONTEXT      /* the sequence does not fit the planned context */
+    DSV4_ECONTEXT,     /* the sequence does not fit the planned context */
+    DSV4_EDEVICE       /* the device, or a plan, failed in the middle of a step */
 } dsv4_status;
 
 typedef enum dsv4_log_level {

@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 
@@ -177,7 +178,10 @@ int ds_physical_cores(void)
     cpu_set_t set;
     int       cores = 0;
 
-    if (sched_getaffinity(0, sizeof set, &set) != 0) return 1;
+    if (sched_getaffinity(0, sizeof set, &set) != 0) { /* more processors than the set has bits */
+        const long online = sysconf(_SC_NPROCESSORS_ONLN);
+        return online > 0 ? (int)online : 1;
+    }
     for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
         char path[96];
         int  first = cpu;

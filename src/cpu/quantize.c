@@ -6,7 +6,11 @@
 static float block_amax(const ds_tensor *x, int64_t first, int64_t n)
 {
     float amax = 0.0f;
-    for (int64_t i = first; i < first + n; i++) amax = fmaxf(amax, fabsf(ds_at(x, i)));
+    for (int64_t i = first; i < first + n; i++) {
+        const float v = fabsf(ds_at(x, i));
+        if (!(v <= amax)) amax = v; /* NaN wins, and stays */
+        if (amax != amax) return amax;
+    }
     return amax;
 }
 
@@ -30,7 +34,7 @@ static void row_to_nvfp4(const ds_quantize_args *a, int64_t row)
     uint8_t      *code = (uint8_t *)a->y.data + row * ((width + 1) / 2);
     uint8_t      *scale = a->y.scale + row * ds_ceil_div(width, DS_BLOCK_NVFP4);
     const float   share = block_amax(&a->x, row * width, width) / 2688.0f; /* 6 * 448 */
-    const float   global = share > 0.0f ? share : 1.0f;
+    const float   global = share > 0.0f || share != share ? share : 1.0f; /* E2M1 holds no NaN: the row's factor does */
 
     for (int64_t k = 0; k < width; k += DS_BLOCK_NVFP4) {
         const int64_t n = width - k < DS_BLOCK_NVFP4 ? width - k : DS_BLOCK_NVFP4;

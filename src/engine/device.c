@@ -10,6 +10,8 @@ ds_status ds_device_check(const char *device, const dsv4_engine_config *config, 
         return ds_fail(DSV4_EINVAL, "device: expected 'cpu', found '%s'", device);
     if (config->n_threads < 0 || config->n_threads > 1024)
         return ds_fail(DSV4_EINVAL, "n_threads: expected 0 to 1024, found %d", config->n_threads);
+    if (config->isa && ds_isa_from_name(config->isa) == DS_N_ISA)
+        return ds_fail(DSV4_EINVAL, "isa: expected scalar, avx2, avx512 or avx512bf16, found '%s'", config->isa);
     if (config->isa && ds_isa_from_name(config->isa) > ds_isa_here())
         return ds_fail(DSV4_EUNSUPPORTED, "isa: expected at most '%s', which this machine and build have, found '%s'",
                        ds_isa_name(ds_isa_here()), config->isa);

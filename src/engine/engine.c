@@ -54,7 +54,9 @@ dsv4_status dsv4_engine_open(dsv4_engine **out, const dsv4_model *model, const d
     if (e->plan.context_cut)
         ds_log(&e->config.log, DSV4_LOG_WARN, "context cut from %lld to the %lld tokens that fit in memory",
                (long long)model->info.max_context, (long long)e->plan.max_context);
+    e->config.n_threads = e->plan.n_threads; /* as planned, even if the process may use others by now */
     if ((rc = ds_device_open(&e->be, &e->config))) goto fail;
+    e->config.device = e->config.isa = NULL; /* borrowed for the call */
     if ((rc = open_memory(e))) goto fail;
     *out = e;
     return DSV4_OK;
@@ -157,10 +159,11 @@ dsv4_status dsv4_engine_step(dsv4_engine *e)
     if (e->broken) return ds_fail(e->broken, "the engine failed in an earlier step and can only be closed");
     if ((rc = ds_schedule(e))) return rc; /* no memory for anyone: nothing was touched */
     if (e->batch.n_tokens == 0) return DSV4_AGAIN;
+    ds_schedule_rows(e);
     rc = ds_checkpoint_unchanged(e->model->checkpoint);
     if (!rc) rc = forward(e);
     if (!rc) rc = sample(e);
-    if (rc) return e->broken = rc;
+    if (rc) return e->broken = rc == DSV4_ENOMEM ? DSV4_EDEVICE : rc; /* ENOMEM is what one can recover from */
     count_step(e, now() - start);
     return DSV4_OK;
 }

@@ -25,6 +25,7 @@ struct dsv4_sequence {
     int64_t              n_new;       /* generated since the last feed */
     dsv4_finish          finish;
     bool                 ready;       /* `token` waits to be taken */
+    int32_t              not_finite;  /* of its last logits; -1: all were fine */
     dsv4_token           token;
     dsv4_alternative     top[DS_MAX_LOGPROBS];
     ds_reply             reply;
@@ -37,7 +38,7 @@ struct dsv4_sequence {
 struct dsv4_engine {
     const dsv4_model   *model;
     const ds_network   *net;
-    dsv4_engine_config  config;       /* with every default filled in */
+    dsv4_engine_config  config;       /* as given; what its zeros came to mean is in the plan */
     dsv4_plan           plan;
     ds_backend         *be;
     ds_comm            *comm;
@@ -46,13 +47,14 @@ struct dsv4_engine {
     ds_storage          storage;
     ds_blocks           blocks;
     dsv4_sequence      *sequence;     /* [max_sequences] */
-    int32_t             next_slot;    /* where the next batch begins to look: nobody starves */
+    int32_t             next_slot;    /* where the next batch begins to look: behind who was served last */
+    bool                prefill_first; /* a prompt found no place in the last batch */
     int32_t            *table;        /* [max_sequences, max_blocks] block ids */
     int64_t             max_blocks;
     ds_batch            batch, draft_batch;
     void               *arrays;       /* one piece: the arrays of both batches, tables, ids, logits, sampler */
     size_t              arrays_bytes;
-    int32_t            *source;       /* [max_batch_tokens + max_sequences] streams of draft rows */
+    int32_t            *source;       /* [max_batch_tokens] streams that draft rows start from */
     int32_t            *sampled_row;  /* [max_sequences] */
     float              *logits;       /* [max_sequences, vocab] of the sequences that sample in this step */
     int32_t            *order;        /* [vocab] sampler's heap */
@@ -73,6 +75,7 @@ size_t    ds_engine_scratch(const dsv4_model *model, const dsv4_engine_config *c
 
 /* schedule.c: what the next step computes. n_tokens 0: nothing waits. */
 ds_status ds_schedule(dsv4_engine *e);
+void      ds_schedule_rows(dsv4_engine *e);
 void      ds_schedule_draft(dsv4_engine *e); /* the draft block's batch for the batch just scheduled */
 
 /* sample.c */

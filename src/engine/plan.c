@@ -11,8 +11,19 @@ dsv4_engine_config dsv4_engine_config_default(void)
     return (dsv4_engine_config){ .max_sequences = 64, .max_batch_tokens = 512 };
 }
 
+/* A number in a file of the kernel's; UINT64_MAX if there is none ("max"). */
+static uint64_t kernel_number(const char *path)
+{
+    unsigned long long value;
+    FILE              *f = fopen(path, "re");
+    const bool         found = f && fscanf(f, "%llu", &value) == 1;
+
+    if (f) fclose(f);
+    return found ? value : UINT64_MAX;
+}
+
 /* Memory that can still be had without pushing others out, in bytes. */
-static uint64_t available_memory(void)
+static uint64_t system_memory(void)
 {
     unsigned long long kib;
     char               line[128];
@@ -26,6 +37,16 @@ static uint64_t available_memory(void)
     if (f) fclose(f);
     const long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
     return pages > 0 && size > 0 ? (uint64_t)pages * (uint64_t)size / 2 : 0;
+}
+
+/* The same, within the control group's limit: a container is ended for what the system would still give. */
+static uint64_t available_memory(void)
+{
+    const uint64_t system = system_memory(), limit = kernel_number("/sys/fs/cgroup/memory.max");
+    const uint64_t used = limit == UINT64_MAX ? 0 : kernel_number("/sys/fs/cgroup/memory.current");
+    const uint64_t group = used < limit ? limit - used : 0;
+
+    return group < system ? group : system;
 }
 
 static ds_status check_config(const dsv4_model *model, const dsv4_engine_config *c)
@@ -128,7 +149,7 @@ static ds_status plan_cache(const dsv4_model *model, const dsv4_engine_config *c
     uint64_t      budget = c->cache_bytes;
     if (!budget) {
         const uint64_t free = available_memory(), rest = p->weight_bytes + state;
-        budget = free > rest ? (free - rest) / 2 : 0;
+        budget = free > rest ? (free - rest) / 2 : free / 16; /* weights that do not fit are read from disk again and again */
     }
     int64_t blocks = c->max_sequences * blocks_for(wanted);
     p->max_context = wanted;
@@ -140,9 +161,9 @@ static ds_status plan_cache(const dsv4_model *model, const dsv4_engine_config *c
         }
     }
     if (p->max_context < 1 || (p->context_cut && c->max_context))
-        return ds_fail(DSV4_ENOMEM, "max_context: %lld tokens need %.1f MiB of cache, %.1f MiB may be used: ask for at most %lld tokens",
+        return ds_fail(DSV4_ENOMEM, "max_context: %lld tokens need %.1f MiB of cache, %.1f MiB may be used (%s): ask for at most %lld tokens",
                        (long long)wanted, (double)((uint64_t)blocks_for(wanted) * block) / 1048576.0, (double)budget / 1048576.0,
-                       (long long)p->max_context);
+                       c->cache_bytes ? "cache_bytes" : "half of what weights and states leave of the free memory", (long long)p->max_context);
     if (blocks > INT32_MAX) blocks = INT32_MAX;
     p->n_blocks = blocks;
     sc.n_blocks = blocks;

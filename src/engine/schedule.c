@@ -1,7 +1,6 @@
 /* schedule.c - one step's batch: decode tokens first, then prefill chunks, until max_batch_tokens are there.
  *
- * A sequence gives one run. Where a run is cut does not show in any result, so fairness is all that matters:
- * the step begins to look one slot further each time. */
+ * A sequence gives one run. Where a run is cut does not show in any result, so fairness is all that matters. */
 #include "engine/engine.h"
 
 /* A block that others hold too must not be written: the sequence gets a copy. False if no block is free. */
@@ -10,7 +9,8 @@ static bool own_block(dsv4_engine *e, int32_t *entry)
     if (e->blocks.owners[*entry] == 1) return true;
     const int32_t id = ds_blocks_take(&e->blocks);
     if (id < 0) return false;
-    (void)ds_storage_copy_block(&e->storage, e->be, id, *entry);
+    const ds_status rc = ds_storage_copy_block(&e->storage, e->be, id, *entry);
+    if (rc && !e->ctx.status) e->ctx.status = rc; /* the step that reads the copy reports it */
     ds_blocks_drop(&e->blocks, *entry);
     *entry = id;
     return true;
@@ -64,41 +64,62 @@ static bool is_decode(const dsv4_sequence *seq)
     return seq->n_ids - seq->length == 1;
 }
 
+/* One run of a sequence, as long as room and blocks allow. False: it needs a block and none is free. */
+static bool schedule_one(dsv4_engine *e, dsv4_sequence *seq, int64_t room)
+{
+    ds_batch     *b = &e->batch;
+    const int64_t waiting = seq->n_ids - seq->length;
+    const int64_t end = grow(e, seq, seq->length + (waiting < room ? waiting : room));
+
+    if (end <= seq->length) return false;
+    add_run(b, seq->slot, seq->length, (int32_t)(end - seq->length), seq->ids + seq->length);
+    add_windows(&b->csa, 4, &b->run[b->n_runs - 1], b->n_runs - 1);
+    add_windows(&b->hca, 128, &b->run[b->n_runs - 1], b->n_runs - 1);
+    return true;
+}
+
+/* Decode tokens go first, so that a long prompt does not hold up those who write; but a prompt that got no place in
+ * one step goes first in the next. Each kind is looked through from behind whoever was served last. */
 ds_status ds_schedule(dsv4_engine *e)
 {
     ds_batch     *b = &e->batch;
-    const int32_t n = e->config.max_sequences;
-    bool          starved = false;
+    const int32_t n = e->config.max_sequences, first = e->next_slot;
+    bool          starved = false, passed_over = false;
 
     b->n_tokens = b->n_runs = b->csa.n = b->hca.n = 0;
     b->csa.ratio = 4;
     b->hca.ratio = 128;
     b->blocks = e->table;
     b->max_blocks = e->max_blocks;
-    for (int32_t i = 0; i < n; i++) e->sequence[i].n_rows = e->sequence[i].n_draft_rows = 0;
-    for (int decode = 1; decode >= 0; decode--)
+    for (int pass = 0; pass < 2; pass++) {
+        const bool decode = (pass == 0) != e->prefill_first;
         for (int32_t i = 0; i < n; i++) {
-            dsv4_sequence *seq = &e->sequence[(e->next_slot + i) % n];
+            dsv4_sequence *seq = &e->sequence[(first + i) % n];
             const int64_t  room = e->config.max_batch_tokens - b->n_tokens;
-            if (room == 0 || seq->n_rows > 0 || !ds_sequence_waits(seq) || is_decode(seq) != decode) continue;
-            const int64_t waiting = seq->n_ids - seq->length;
-            const int64_t end = grow(e, seq, seq->length + (waiting < room ? waiting : room));
-            if (end <= seq->length) {
-                starved = true;
-                continue;
-            }
-            seq->row = b->n_tokens;
-            seq->n_rows = (int32_t)(end - seq->length);
-            seq->row_position = seq->length;
-            add_run(b, seq->slot, seq->length, seq->n_rows, seq->ids + seq->length);
-            add_windows(&b->csa, 4, &b->run[b->n_runs - 1], b->n_runs - 1);
-            add_windows(&b->hca, 128, &b->run[b->n_runs - 1], b->n_runs - 1);
+            if (!ds_sequence_waits(seq) || is_decode(seq) != decode) continue;
+            if (room == 0) passed_over = passed_over || !decode;
+            else if (schedule_one(e, seq, room)) e->next_slot = (seq->slot + 1) % n;
+            else starved = true;
         }
-    e->next_slot = (e->next_slot + 1) % n;
+    }
     if (b->n_tokens == 0 && starved)
         return ds_fail(DSV4_ENOMEM, "KV cache: all %d blocks of %d tokens are in use; close a sequence or plan a larger cache",
                        e->blocks.n, DS_BLOCK_TOKENS);
+    e->prefill_first = passed_over && !e->prefill_first;
     return DSV4_OK;
+}
+
+/* Remember which rows of the step are whose; those who had no part have none. */
+void ds_schedule_rows(dsv4_engine *e)
+{
+    for (int32_t i = 0; i < e->config.max_sequences; i++) e->sequence[i].n_rows = e->sequence[i].n_draft_rows = 0;
+    for (int32_t r = 0; r < e->batch.n_runs; r++) {
+        const ds_run  *run = &e->batch.run[r];
+        dsv4_sequence *seq = &e->sequence[run->slot];
+        seq->row = run->row;
+        seq->n_rows = run->n;
+        seq->row_position = run->position;
+    }
 }
 
 /* The draft row of position i needs streams of i and the id of i + 1: the batch is the main one, one token back. */

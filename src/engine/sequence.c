@@ -18,6 +18,7 @@ const char *dsv4_finish_name(dsv4_finish finish)
     case DSV4_FINISH_STOP: return "stop";
     case DSV4_FINISH_LENGTH:
     case DSV4_FINISH_CONTEXT: return "length";
+    case DSV4_FINISH_ERROR: return "error";
     }
     return "";
 }
@@ -38,6 +39,14 @@ static ds_status check_config(const dsv4_sequence_config *c)
     if (c->n_logprobs < -1 || c->n_logprobs > DS_MAX_LOGPROBS)
         return ds_fail(DSV4_EINVAL, "n_logprobs: expected -1 to %d, found %d", DS_MAX_LOGPROBS, c->n_logprobs);
     if (c->n_stop > 0 && !c->stop) return ds_fail(DSV4_EINVAL, "stop is NULL, and n_stop %zu", c->n_stop);
+    return DSV4_OK;
+}
+
+/* Every call on a sequence: it must be open, and its engine must not have failed. */
+static ds_status check_open(const dsv4_sequence *seq, const char *call)
+{
+    if (!seq || !seq->open) return ds_fail(DSV4_EINVAL, "%s: no open sequence", call);
+    if (seq->engine->broken) return ds_fail(seq->engine->broken, "%s: the engine failed in an earlier step and can only be closed", call);
     return DSV4_OK;
 }
 
@@ -83,7 +92,9 @@ void dsv4_sequence_close(dsv4_sequence *seq)
 
 dsv4_status dsv4_sequence_feed(dsv4_sequence *seq, const int32_t *ids, size_t n)
 {
-    if (!seq || (!ids && n > 0)) return ds_fail(DSV4_EINVAL, "dsv4_sequence_feed: an argument is NULL");
+    const ds_status rc = check_open(seq, "dsv4_sequence_feed");
+    if (rc) return rc;
+    if (!ids && n > 0) return ds_fail(DSV4_EINVAL, "dsv4_sequence_feed: ids is NULL");
     const int32_t vocab = seq->engine->model->info.vocab_size;
     for (size_t i = 0; i < n; i++)
         if (ids[i] < 0 || ids[i] >= vocab)
@@ -121,6 +132,13 @@ ds_status ds_sequence_take_sample(dsv4_sequence *seq, const float *logits)
     dsv4_token            *t = &seq->token;
     bool                   stopped;
 
+    seq->not_finite = -1;
+    for (int32_t i = 0; i < vocab; i++)
+        if (!isfinite(logits[i])) { /* told by dsv4_sequence_next(): it ends this sequence alone */
+            seq->not_finite = i;
+            seq->ready = true;
+            return DSV4_OK;
+        }
     *t = (dsv4_token){ .id = ds_sample(&in) };
     if (seq->config.n_logprobs >= 0) {
         t->n_top = seq->config.n_logprobs < vocab ? seq->config.n_logprobs : vocab;
@@ -141,10 +159,17 @@ ds_status ds_sequence_take_sample(dsv4_sequence *seq, const float *logits)
 
 dsv4_status dsv4_sequence_next(dsv4_sequence *seq, dsv4_token *token)
 {
-    if (!seq || !token) return ds_fail(DSV4_EINVAL, "dsv4_sequence_next: an argument is NULL");
+    const ds_status rc = check_open(seq, "dsv4_sequence_next");
+    if (rc) return rc;
+    if (!token) return ds_fail(DSV4_EINVAL, "dsv4_sequence_next: token is NULL");
     if (!seq->ready) return seq->finish != DSV4_FINISH_NONE ? DSV4_END : DSV4_AGAIN;
-    *token = seq->token;
     seq->ready = false;
+    if (seq->not_finite >= 0) {
+        seq->finish = DSV4_FINISH_ERROR;
+        return ds_fail(DSV4_EFORMAT, "%s: the logit of token %d after position %lld is not finite: damaged weights?",
+                       seq->engine->model->info.path, seq->not_finite, (long long)seq->length - 1);
+    }
+    *token = seq->token;
     seq->finish = token->finish;
     if (seq->n_ids < seq->engine->plan.max_context) seq->ids[seq->n_ids++] = token->id; /* computed when the next step runs */
     return DSV4_OK;
@@ -194,15 +219,17 @@ static dsv4_status check_rows(int64_t first, int64_t n, int64_t have, const char
 
 dsv4_status dsv4_sequence_logits(dsv4_sequence *seq, int64_t first, int64_t n, float *out)
 {
-    if (!seq || !out) return ds_fail(DSV4_EINVAL, "dsv4_sequence_logits: an argument is NULL");
-    const ds_status rc = check_rows(first, n, seq->n_rows, "logits");
+    ds_status rc = check_open(seq, "dsv4_sequence_logits");
+    if (!rc && !out) rc = ds_fail(DSV4_EINVAL, "dsv4_sequence_logits: out is NULL");
+    if (!rc) rc = check_rows(first, n, seq->n_rows, "logits");
     return rc ? rc : logits_of(seq->engine, seq->engine->hidden, seq->row + first, n, out);
 }
 
 dsv4_status dsv4_sequence_draft_logits(dsv4_sequence *seq, int64_t first, int64_t n, float *out)
 {
-    if (!seq || !out) return ds_fail(DSV4_EINVAL, "dsv4_sequence_draft_logits: an argument is NULL");
-    const ds_status rc = check_rows(first, n, seq->n_draft_rows, "draft logits");
+    ds_status rc = check_open(seq, "dsv4_sequence_draft_logits");
+    if (!rc && !out) rc = ds_fail(DSV4_EINVAL, "dsv4_sequence_draft_logits: out is NULL");
+    if (!rc) rc = check_rows(first, n, seq->n_draft_rows, "draft logits");
     return rc ? rc : logits_of(seq->engine, seq->engine->draft_hidden, seq->draft_row + first, n, out);
 }
 
@@ -218,12 +245,13 @@ dsv4_finish dsv4_sequence_finish_reason(const dsv4_sequence *seq)
 
 dsv4_status dsv4_sequence_rewind(dsv4_sequence *seq, int64_t n)
 {
-    if (!seq) return ds_fail(DSV4_EINVAL, "dsv4_sequence_rewind: seq is NULL");
-    const int64_t length = seq->length - n;
-    if (n < 0 || length < 0 || (length > 0 && length < seq->high - DSV4_MAX_DRAFT))
+    const ds_status rc = check_open(seq, "dsv4_sequence_rewind");
+    if (rc) return rc;
+    const int64_t floor = seq->high > DSV4_MAX_DRAFT ? seq->high - DSV4_MAX_DRAFT : 0; /* what the rings reach back to */
+    if (n < 0 || n > seq->length || (n < seq->length && seq->length - n < floor))
         return ds_fail(DSV4_EINVAL, "rewind: expected at most %lld of %lld tokens, or all of them, found %lld",
-                       (long long)(seq->length - (seq->high - DSV4_MAX_DRAFT > 0 ? seq->high - DSV4_MAX_DRAFT : 0)),
-                       (long long)seq->length, (long long)n);
+                       (long long)(seq->length - floor), (long long)seq->length, (long long)n);
+    const int64_t length = seq->length - n;
     seq->length = seq->n_ids = length;
     if (seq->n_prompt > length) seq->n_prompt = length;
     if (length == 0) seq->high = 0;
@@ -242,10 +270,8 @@ dsv4_status dsv4_sequence_fork(dsv4_sequence **out, dsv4_sequence *seq, const ds
 
     if (!out) return ds_fail(DSV4_EINVAL, "dsv4_sequence_fork: out is NULL");
     *out = NULL;
-    if (!seq || !seq->open) return ds_fail(DSV4_EINVAL, "dsv4_sequence_fork: no open sequence");
-    if (seq->length < seq->n_ids || seq->ready)
-        return ds_fail(DSV4_EINVAL, "fork: %lld tokens of the source wait to be computed or taken",
-                       (long long)(seq->n_ids - seq->length + seq->ready));
+    if ((rc = check_open(seq, "dsv4_sequence_fork"))) return rc;
+    if (seq->ready) return ds_fail(DSV4_EINVAL, "fork: a drawn token of the source waits to be taken");
     if ((rc = dsv4_sequence_open(&copy, seq->engine, config ? config : &seq->config))) return rc;
     rc = ds_storage_copy_slot(&seq->engine->storage, seq->engine->be, copy->slot, seq->slot);
     if (rc) {
@@ -258,7 +284,8 @@ dsv4_status dsv4_sequence_fork(dsv4_sequence **out, dsv4_sequence *seq, const ds
         seq->engine->table[copy->slot * seq->engine->max_blocks + copy->n_blocks++] = id;
     }
     memcpy(copy->ids, seq->ids, (size_t)seq->n_ids * sizeof *seq->ids);
-    copy->n_ids = copy->length = seq->length;
+    copy->n_ids = seq->n_ids;
+    copy->length = seq->length;
     copy->high = seq->high;
     copy->n_prompt = seq->n_prompt;
     *out = copy;

@@ -31,16 +31,8 @@ ds_tensor ds_mtp_forward(ds_ctx *c, const ds_network *net, ds_tensor x, const in
     e = ds_linear(c, &en, &mtp->e_proj);                                        /* [n, dim] */
 
     ds_tensor h = ds_gather(c, x, &s->streams, source, b->n_tokens);            /* [n, hc_mult, dim] */
-    h = ds_rms_norm(c, h, &mtp->hnorm, m->rms_norm_eps);                        /* each stream on its own */
-    h.shape[0] *= m->hc_mult;
-    h.shape[1] = m->hidden_size;
-    h.rank = 2;
-    ds_input hn = ds_input_of(h);
-    h = ds_linear(c, &hn, &mtp->h_proj);
-    h.rank = 3;
-    h.shape[0] /= m->hc_mult;
-    h.shape[1] = m->hc_mult;
-    h.shape[2] = m->hidden_size;
+    ds_input  hn = ds_input_of(ds_split_rows(ds_rms_norm(c, h, &mtp->hnorm, m->rms_norm_eps), m->hc_mult)); /* each stream on its own */
+    h = ds_join_rows(ds_linear(c, &hn, &mtp->h_proj), m->hc_mult);
 
     ds_tensor y = ds_add_streams(c, e, h);
     ds_layer_forward(c, y, &mtp->layer, &s->layer[m->n_layers], b, m);

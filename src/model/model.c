@@ -23,6 +23,8 @@ const char *dsv4_part_name(dsv4_part part)
     return part >= 0 && part < DSV4_N_PARTS ? names[part] : "?";
 }
 
+_Static_assert((int)DSV4_MAX_LAYERS == (int)DS_MAX_LAYERS, "the public list of ratios holds every layer");
+
 /* Sizes that the format allows and this engine's fixed buffers do not. */
 static ds_status check_limits(const ds_config *c, const char *path)
 {
@@ -31,6 +33,7 @@ static ds_status check_limits(const ds_config *c, const char *path)
         { "index_head_dim", c->index_head_dim, DS_HADAMARD_MAX },
         { "hc_mult", c->hc_mult, DS_HC_MAX },
         { "num_experts_per_tok", c->n_active_experts, 64 },
+        { "max_position_embeddings", c->max_context, INT32_MAX },
     };
 
     for (size_t i = 0; i < sizeof limits / sizeof *limits; i++)

@@ -114,7 +114,9 @@ static void bind_compressor(binder *b, const char *where, dsv4_part part, int32_
     snprintf(name, sizeof name, "%s.wgate", where);
     linear(b, part, name, width, b->config->hidden_size, &c->wgate);
     snprintf(name, sizeof name, "%s.ape", where);
+    b->active = 1.0 / ratio; /* a token reads one row of it */
     vector(b, part, name, 2, ape, &c->ape);
+    b->active = 1.0;
     snprintf(name, sizeof name, "%s.norm.weight", where);
     vector1(b, part, name, dim, &c->norm);
 }

@@ -65,6 +65,6 @@ ds_tensor ds_attention(ds_ctx *c, ds_tensor q, const uint8_t *rows, const ds_rin
     DS_CALL(c, attention, .q = q, .rows = rows, .format = *format, .ring = *ring, .pages = *pages,
             .selected = selection->selected, .count = selection->count, .top_k = selection->top_k, .ratio = ratio,
             .window = window, .sink = *sink, .scale = (float)(1.0 / sqrt((double)dim)), .batch = b, .y = y,
-            .heads_per_unit = q.shape[0] >= 4 * c->be->n_threads ? 8 : 1);
+            .heads_per_unit = q.shape[0] >= 4 * c->be->n_threads ? DS_ATTENTION_MAX_HEADS : 1);
     return y;
 }

@@ -12,7 +12,7 @@
 #include "op/batch.h"
 #include "op/kv.h"
 
-enum { DS_ATTENTION_MAX_DIM = 1024 };
+enum { DS_ATTENTION_MAX_DIM = 1024, DS_ATTENTION_MAX_HEADS = 8 }; /* of a head; of a unit */
 
 typedef struct ds_attention_args {
     ds_tensor       q;         /* [n, heads, dim] */

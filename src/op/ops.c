@@ -48,6 +48,18 @@ ds_tensor ds_split_heads(ds_tensor x, int64_t n_heads)
     return x;
 }
 
+ds_tensor ds_split_rows(ds_tensor x, int64_t parts)
+{
+    assert(x.rank == 3 && x.shape[1] == parts);
+    return (ds_tensor){ .data = x.data, .dtype = x.dtype, .rank = 2, .shape = { x.shape[0] * parts, x.shape[2] } };
+}
+
+ds_tensor ds_join_rows(ds_tensor x, int64_t parts)
+{
+    assert(x.rank == 2 && x.shape[0] % parts == 0);
+    return (ds_tensor){ .data = x.data, .dtype = x.dtype, .rank = 3, .shape = { x.shape[0] / parts, parts, x.shape[1] } };
+}
+
 ds_tensor ds_flatten(ds_tensor x)
 {
     x.shape[1] = ds_width(&x);

@@ -32,6 +32,8 @@ void     *ds_take_bytes(ds_ctx *c, int64_t bytes);
 
 /* The same memory as [n, heads, width / heads], or as [n, width]. */
 ds_tensor ds_split_heads(ds_tensor x, int64_t n_heads);
+ds_tensor ds_split_rows(ds_tensor x, int64_t parts); /* [n, parts, width] as [n * parts, width] */
+ds_tensor ds_join_rows(ds_tensor x, int64_t parts);  /* and back */
 ds_tensor ds_flatten(ds_tensor x);
 
 /* Scratch is given back by setting arena.used to what it was. */

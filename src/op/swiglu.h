@@ -1,6 +1,8 @@
 /* swiglu.h - the expert's activation.
  *
- *     y = w * silu(min(gate, limit)) * clamp(up, -limit, limit)      silu(z) = z / (1 + e^-z); w = 1 if there is none */
+ *     y = w * silu(min(gate, limit)) * clamp(up, -limit, limit)      silu(z) = z / (1 + e^-z); w = 1 if there is none
+ *
+ * NaN stays NaN: damaged weights must not turn into plausible numbers. */
 #ifndef DS_OP_SWIGLU_H
 #define DS_OP_SWIGLU_H
 
