@@ -41,7 +41,7 @@ for header in "$tree"/include/dsv4/*.h; do
 done
 
 # the man page names every option that --help knows
-for verb in run chat logits perplexity tokenize detokenize inspect; do
+for verb in run chat logits perplexity tokenize detokenize inspect compare; do
     for option in $("$tree/bin/dsv4" "$verb" --help | sed -n 's/^ *\(--\{0,1\}[a-z-]*\).*/\1/p' | grep '^-'); do
         sed 's/\\-/-/g' "$tree/share/man/man1/dsv4.1" | grep -qe "$option" || fail "the man page lacks $option of $verb"
     done

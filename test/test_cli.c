@@ -169,11 +169,11 @@ static void test_other_programs(void **state)
     (void)state;
 
     snprintf(program, sizeof program, "%s/dsv4", folder);
-    snprintf(other, sizeof other, "%s/dsv4-bench", folder);
+    snprintf(other, sizeof other, "%s/dsv4-check", folder);
     folder_write(folder, "dsv4", data, size);
-    folder_write_text(folder, "dsv4-bench", "#!/bin/sh\necho \"$@\"\nexit 7\n");
+    folder_write_text(folder, "dsv4-check", "#!/bin/sh\necho \"$@\"\nexit 7\n");
     assert_int_equal(chmod(program, 0700) | chmod(other, 0700), 0);
-    run_result r = run_full((const char *const[]){ program, "bench", "--csv", "x", NULL }, NULL, 0, -1);
+    run_result r = run_full((const char *const[]){ program, "check", "--csv", "x", NULL }, NULL, 0, -1);
     expect(&r, 7);
     assert_string_equal(r.out, "--csv x\n");
     run_free(&r);
@@ -536,6 +536,19 @@ static void drain(int fd)
     close(fd);
 }
 
+static void test_compare(void **state)
+{
+    (void)state;
+    run_result r = DSV4("compare", "--ids", "0,1142,733,276,441", "--a", "threads=1", "--b", "threads=2,chunk=2");
+    expect(&r, 0);
+    assert_non_null(strstr(r.out, "layers.6.attn.out                       0            0  100.00%"));
+    assert_non_null(strstr(r.out, "logits                                  0            0  100.00%"));
+    run_free(&r);
+    expect_error(DSV4("compare", "--a", "numerics=plain", "--b", "numerics=reference"), 1, "is the first to differ: by");
+    expect_error(DSV4("compare", "--b", "speed=high"), 2, "expected isa=, device=, numerics=, threads= or chunk=, found 'speed=high'");
+    expect_error(DSV4("compare", "--b", "isa=z80"), 1, "isa: expected scalar");
+}
+
 static void test_interrupt(void **state)
 {
     FILE *err = tmpfile();
@@ -705,7 +718,7 @@ int main(void)
         cmocka_unit_test(test_environment), cmocka_unit_test(test_other_programs), cmocka_unit_test(test_full_disk),
         cmocka_unit_test(test_closed_pipe), cmocka_unit_test(test_run), cmocka_unit_test(test_run_thinking),
         cmocka_unit_test(test_tokenize), cmocka_unit_test(test_logits), cmocka_unit_test(test_perplexity),
-        cmocka_unit_test(test_inspect), cmocka_unit_test(test_broken_models), cmocka_unit_test(test_interrupt),
+        cmocka_unit_test(test_inspect), cmocka_unit_test(test_compare), cmocka_unit_test(test_broken_models), cmocka_unit_test(test_interrupt),
         cmocka_unit_test(test_cut_file), cmocka_unit_test(test_chat_pipe), cmocka_unit_test(test_chat_terminal),
         cmocka_unit_test(test_run_terminal),
     };

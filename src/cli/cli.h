@@ -30,6 +30,7 @@ int cli_perplexity(int argc, char **argv);
 int cli_tokenize(int argc, char **argv);
 int cli_detokenize(int argc, char **argv);
 int cli_inspect(int argc, char **argv);
+int cli_compare(int argc, char **argv);
 
 /* ---- signals (main.c) ---- */
 

@@ -28,7 +28,7 @@ static const verb verbs[] = {
     { "tokenize", cli_tokenize, "bytes to token ids" },
     { "detokenize", cli_detokenize, "token ids to bytes" },
     { "inspect", cli_inspect, "what is in a checkpoint and what it needs in memory" },
-    { "compare", NULL, "two ways of computing the same thing, layer by layer" },
+    { "compare", cli_compare, "two ways of computing the same thing, layer by layer" },
     { "quantize", NULL, "write a checkpoint in another flavour" },
     { "check", NULL, "every variant of every op against the reference" },
 };
