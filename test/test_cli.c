@@ -2,61 +2,9 @@
 #define _GNU_SOURCE /* memmem */
 #include <jansson.h>
 #include <math.h>
-#include <poll.h>
-#include <pty.h>
 #include <sys/stat.h>
 
-#include "folder.h"
-#include "run.h"
-
-#define PROGRAM DSV4_BUILD "/dsv4"
-#define DSV4_IN(input, size, ...) run_full((const char *const[]){ PROGRAM, __VA_ARGS__, NULL }, input, size, -1)
-#define DSV4(...) DSV4_IN(NULL, 0, __VA_ARGS__)
-
-static void expect(const run_result *r, int code)
-{
-    if (r->code != code) fail_msg("exit code %d, expected %d; standard error: %s", r->code, code, r->err);
-}
-
-/* One line that begins as errors do and holds `words`. */
-static void expect_error(run_result r, int code, const char *words)
-{
-    expect(&r, code);
-    if (strncmp(r.err, "dsv4: error: ", 13) || strchr(r.err, '\n') != r.err + r.err_size - 1 || !strstr(r.err, words))
-        fail_msg("expected one error line with '%s', found: %s", words, r.err);
-    run_free(&r);
-}
-
-static void expect_out(run_result r, const char *text)
-{
-    expect(&r, 0);
-    assert_string_equal(r.out, text);
-    run_free(&r);
-}
-
-static json_t *expect_json(run_result r)
-{
-    json_error_t error;
-    json_t      *j;
-
-    expect(&r, 0);
-    j = json_loadb(r.out, r.out_size, JSON_DECODE_ANY, &error);
-    if (!j) fail_msg("not JSON: %s: %s", error.text, r.out);
-    run_free(&r);
-    return j;
-}
-
-static const char *text_of(const json_t *j, const char *key)
-{
-    assert_true(json_is_string(json_object_get(j, key)));
-    return json_string_value(json_object_get(j, key));
-}
-
-static double number_of(const json_t *j, const char *key)
-{
-    assert_true(json_is_number(json_object_get(j, key)));
-    return json_number_value(json_object_get(j, key));
-}
+#include "program.h"
 
 /* ---- the command line ---- */
 
@@ -445,24 +393,6 @@ static void test_inspect(void **state)
 
 /* ---- broken models ---- */
 
-/* A copy of the demo in `folder`; of files longer than `limit` only the first `limit` bytes. */
-static void copy_demo(const char *folder, size_t limit)
-{
-    static const char *const names[] = { "config.json", "generation_config.json", "tokenizer.json", "hf_quant_config.json",
-                                         "model.safetensors.index.json", "model-00001-of-00002.safetensors",
-                                         "model-00002-of-00002.safetensors" };
-
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        char   source[600];
-        size_t size;
-        char  *data;
-        snprintf(source, sizeof source, "%s/%s", TEST_PATH("demo"), names[i]);
-        data = read_text(source, &size);
-        folder_write(folder, names[i], data, size < limit ? size : limit);
-        free(data);
-    }
-}
-
 /* Replace the first `old` in the file by `new`, of the same length. */
 static void doctor(const char *folder, const char *name, const char *old, const char *new)
 {
@@ -508,34 +438,6 @@ static void test_broken_models(void **state)
     folder_remove(folder);
 }
 
-/* ---- signals ---- */
-
-/* Start a long story from `model`, wait until it is being written; the caller ends it. */
-static pid_t start_story(const char *model, FILE *err, int *out)
-{
-    int         ends[2], in = open("/dev/null", O_RDONLY);
-    char        byte;
-    pid_t       pid;
-    const char *argv[] = { PROGRAM, "run", model, "--raw", "-p", "Once upon a time", "--temperature", "0", "-n", "100000", NULL };
-
-    assert_int_equal(pipe(ends), 0);
-    fcntl(ends[0], F_SETFD, FD_CLOEXEC);
-    pid = run_start(argv, in, ends[1], fileno(err));
-    close(in);
-    close(ends[1]);
-    assert_int_equal(read(ends[0], &byte, 1), 1);
-    *out = ends[0];
-    return pid;
-}
-
-static void drain(int fd)
-{
-    char block[4096];
-
-    while (read(fd, block, sizeof block) > 0) continue;
-    close(fd);
-}
-
 static void test_compare(void **state)
 {
     (void)state;
@@ -549,178 +451,24 @@ static void test_compare(void **state)
     expect_error(DSV4("compare", "--b", "isa=z80"), 1, "isa: expected scalar");
 }
 
-static void test_interrupt(void **state)
-{
-    FILE *err = tmpfile();
-    int   out;
-    pid_t pid = start_story(TEST_PATH("demo"), err, &out);
-    (void)state;
-
-    kill(pid, SIGINT);
-    drain(out);
-    assert_int_equal(run_wait(pid), 130);
-    fclose(err);
-}
-
-static void test_cut_file(void **state)
-{
-    const char *folder = folder_make();
-    FILE       *err = tmpfile();
-    char       *text;
-    size_t      size;
-    int         out;
-    pid_t       pid;
-    (void)state;
-
-    copy_demo(folder, SIZE_MAX);
-    pid = start_story(folder, err, &out);
-    assert_int_equal(truncate(folder_path(folder, "model-00001-of-00002.safetensors"), 4096), 0);
-    drain(out);
-    assert_int_equal(run_wait(pid), 1);
-    text = run_slurp(err, &size);
-    assert_memory_equal(text, "dsv4: error: ", 13);
-    assert_non_null(strstr(text, "changed"));
-    free(text);
-    folder_remove(folder);
-}
-
-/* ---- chat ---- */
-
-static void test_chat_pipe(void **state)
-{
-    static const char two[] = "What is 2 + 3?\n/new\nWhat is 4 + 4?\n";
-    run_result        r;
-    char             *second;
-    json_t           *j;
-    (void)state;
-
-    r = DSV4_IN(two, sizeof two - 1, "chat", "--temperature", "0");
-    expect(&r, 0);
-    assert_non_null(strstr(r.out, "5"));
-    assert_non_null(strstr(r.out, "8"));
-    run_free(&r);
-
-    r = DSV4_IN("What is 2 + 3?\nWhat is 4 + 4?\n", 30, "chat", "--temperature", "0", "--json", "-n", "20");
-    expect(&r, 0);
-    second = strchr(r.out, '\n') + 1;
-    j = json_loads(second, JSON_DISABLE_EOF_CHECK, NULL);
-    assert_string_equal(text_of(j, "role"), "assistant");
-    text_of(j, "content");
-    json_decref(j);
-    run_free(&r);
-}
-
-/* What a terminal showed so far. */
-typedef struct screen { int fd; char text[65536]; size_t size; } screen;
-
-/* Read until `text` appears behind what was seen before; a minute of silence fails. */
-static void wait_for(screen *s, const char *text)
-{
-    struct pollfd p = { .fd = s->fd, .events = POLLIN };
-
-    for (;;) {
-        char *place = memmem(s->text, s->size, text, strlen(text));
-        if (place) {
-            s->size -= (size_t)(place - s->text) + strlen(text);
-            memmove(s->text, place + strlen(text), s->size);
-            return;
-        }
-        if (s->size == sizeof s->text - 1 || poll(&p, 1, 60000) != 1) break;
-        const ssize_t n = read(s->fd, s->text + s->size, sizeof s->text - 1 - s->size);
-        if (n <= 0) break;
-        s->size += (size_t)n;
-    }
-    s->text[s->size] = 0;
-    fail_msg("'%s' did not appear on the terminal, but: %s", text, s->text);
-}
-
-static void type(screen *s, const char *keys)
-{
-    assert_int_equal(write(s->fd, keys, strlen(keys)), (ssize_t)strlen(keys));
-}
-
-static pid_t start_on_terminal(screen *s, const char *const *argv)
-{
-    pid_t pid;
-
-    setenv("TERM", "xterm", 1);
-    unsetenv("NO_COLOR");
-    *s = (screen){ 0 };
-    pid = forkpty(&s->fd, NULL, NULL, NULL);
-    assert_true(pid >= 0);
-    if (pid == 0) {
-        execv(argv[0], (char *const *)(uintptr_t)argv);
-        _exit(127);
-    }
-    return pid;
-}
-
-static void test_chat_terminal(void **state)
-{
-    const char *const argv[] = { PROGRAM, "chat", "--think", "--temperature", "0", NULL };
-    const char       *folder = folder_make();
-    static screen     s;
-    char              history[700];
-    struct stat       info;
-    pid_t             pid;
-    (void)state;
-
-    setenv("XDG_STATE_HOME", folder, 1);
-    pid = start_on_terminal(&s, argv);
-    wait_for(&s, "> ");
-    type(&s, "What is 2 + 3?\r");
-    wait_for(&s, "\033[2m");                  /* reasoning, dimmed */
-    wait_for(&s, "\033[0m");
-    wait_for(&s, "5.");
-    wait_for(&s, "> ");
-    type(&s, "not this\003");                 /* Ctrl-C drops the line */
-    wait_for(&s, "> ");
-    type(&s, "/think\r");
-    wait_for(&s, "thinking mode off");
-    wait_for(&s, "> ");
-    type(&s, "Tell me a story about a fox.\r");
-    wait_for(&s, "\n");                       /* the echo */
-    wait_for(&s, " ");                        /* some of the answer */
-    type(&s, "\003");                         /* Ctrl-C stops it */
-    wait_for(&s, "> ");
-    type(&s, "\004");                         /* Ctrl-D leaves */
-    assert_int_equal(run_wait(pid), 0);
-    close(s.fd);
-
-    snprintf(history, sizeof history, "%s/dsv4/history", folder);
-    assert_int_equal(stat(history, &info), 0);
-    assert_int_equal(info.st_mode & 0777, 0600);
-    unlink(history);
-    snprintf(history, sizeof history, "%s/dsv4", folder);
-    rmdir(history);
-    folder_remove(folder);
-    unsetenv("XDG_STATE_HOME");
-}
-
-static void test_run_terminal(void **state)
-{
-    const char *const argv[] = { PROGRAM, "run", "-p", "What is 2 + 3?", "--think", "--temperature", "0", NULL };
-    static screen     s;
-    pid_t             pid = start_on_terminal(&s, argv);
-    (void)state;
-
-    wait_for(&s, "\033[2m");
-    wait_for(&s, "\033[0m\r\n\r\n");          /* no </think>: a blank line */
-    wait_for(&s, "5.\r\n");
-    assert_int_equal(run_wait(pid), 0);
-    close(s.fd);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_help), cmocka_unit_test(test_usage_errors), cmocka_unit_test(test_failures),
-        cmocka_unit_test(test_environment), cmocka_unit_test(test_other_programs), cmocka_unit_test(test_full_disk),
-        cmocka_unit_test(test_closed_pipe), cmocka_unit_test(test_run), cmocka_unit_test(test_run_thinking),
-        cmocka_unit_test(test_tokenize), cmocka_unit_test(test_logits), cmocka_unit_test(test_perplexity),
-        cmocka_unit_test(test_inspect), cmocka_unit_test(test_compare), cmocka_unit_test(test_broken_models), cmocka_unit_test(test_interrupt),
-        cmocka_unit_test(test_cut_file), cmocka_unit_test(test_chat_pipe), cmocka_unit_test(test_chat_terminal),
-        cmocka_unit_test(test_run_terminal),
+        cmocka_unit_test(test_help),
+        cmocka_unit_test(test_usage_errors),
+        cmocka_unit_test(test_failures),
+        cmocka_unit_test(test_environment),
+        cmocka_unit_test(test_other_programs),
+        cmocka_unit_test(test_full_disk),
+        cmocka_unit_test(test_closed_pipe),
+        cmocka_unit_test(test_run),
+        cmocka_unit_test(test_run_thinking),
+        cmocka_unit_test(test_tokenize),
+        cmocka_unit_test(test_logits),
+        cmocka_unit_test(test_perplexity),
+        cmocka_unit_test(test_inspect),
+        cmocka_unit_test(test_broken_models),
+        cmocka_unit_test(test_compare),
     };
 
     unsetenv("DSV4_MODEL");
