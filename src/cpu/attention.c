@@ -4,7 +4,7 @@
 #include "cpu/decode.h"
 #include "cpu/kernels.h"
 
-enum { KEYS = 32, HEADS = 8 };
+enum { KEYS = 32, HEADS = DS_ATTENTION_MAX_HEADS };
 
 /* What one head has summed so far, relative to the largest score seen. */
 typedef struct head_sum {
