@@ -54,6 +54,12 @@ ds_selection ds_index_topk(ds_ctx *c, ds_tensor q, ds_tensor weight, const ds_pa
     return s;
 }
 
+/* Unpacking a key costs about as much as two heads do with it; so as many share it as leave every thread a unit. */
+static int32_t heads_per_unit(int64_t heads_per_thread)
+{
+    return heads_per_thread < 1 ? 1 : heads_per_thread < DS_ATTENTION_MAX_HEADS ? (int32_t)heads_per_thread : DS_ATTENTION_MAX_HEADS;
+}
+
 ds_tensor ds_attention(ds_ctx *c, ds_tensor q, const uint8_t *rows, const ds_ring *ring, const ds_row_format *format,
                        const ds_pages *pages, int32_t ratio, const ds_selection *selection, int32_t window,
                        const ds_vector *sink, const ds_batch *b)
@@ -65,6 +71,6 @@ ds_tensor ds_attention(ds_ctx *c, ds_tensor q, const uint8_t *rows, const ds_rin
     DS_CALL(c, attention, .q = q, .rows = rows, .format = *format, .ring = *ring, .pages = *pages,
             .selected = selection->selected, .count = selection->count, .top_k = selection->top_k, .ratio = ratio,
             .window = window, .sink = *sink, .scale = (float)(1.0 / sqrt((double)dim)), .batch = b, .y = y,
-            .heads_per_unit = q.shape[0] >= 4 * c->be->n_threads ? DS_ATTENTION_MAX_HEADS : 1);
+            .heads_per_unit = heads_per_unit(q.shape[0] * q.shape[1] / c->be->n_threads));
     return y;
 }

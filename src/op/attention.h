@@ -12,7 +12,7 @@
 #include "op/batch.h"
 #include "op/kv.h"
 
-enum { DS_ATTENTION_MAX_DIM = 1024, DS_ATTENTION_MAX_HEADS = 8 }; /* of a head; of a unit */
+enum { DS_ATTENTION_MAX_DIM = 1024, DS_ATTENTION_MAX_HEADS = 16 };
 
 typedef struct ds_attention_args {
     ds_tensor       q;         /* [n, heads, dim] */
@@ -27,7 +27,7 @@ typedef struct ds_attention_args {
     float           scale;
     const ds_batch *batch;
     ds_tensor       y;         /* [n, heads, dim] */
-    int32_t         heads_per_unit; /* heads that share an unpacked key; does not change results */
+    int32_t         heads_per_unit; /* heads that share an unpacked key, up to MAX_HEADS; does not change results */
 } ds_attention_args;
 
 static inline int64_t ds_attention_units(const ds_attention_args *a)

@@ -20,7 +20,7 @@ typedef struct ds_index_topk_args {
     int32_t         ratio, top_k;
     int32_t        *selected; /* [n, top_k] entries */
     int32_t        *count;    /* [n] */
-    float          *scratch;  /* [threads, scratch_size]: a score per visible entry, then q and weights as floats */
+    float          *scratch;  /* [threads, scratch_size]: a score per visible entry, q and weights as floats */
     int64_t         scratch_size;
 } ds_index_topk_args;
 

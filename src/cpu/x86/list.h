@@ -3,10 +3,29 @@
 #ifndef DS_CPU_X86_LIST_H
 #define DS_CPU_X86_LIST_H
 
-#define DS_AVX2_LIST(X)
+#define DS_AVX2_LIST(X) \
+    X(embed)            \
+    X(quantize)         \
+    X(rms_norm)         \
+    X(rope)             \
+    X(hadamard)         \
+    X(fp4_sim)          \
+    X(kv_pack)          \
+    X(gate_bias)        \
+    X(compress)         \
+    X(index_topk)       \
+    X(attention)        \
+    X(router)           \
+    X(swiglu)           \
+    X(moe_combine)      \
+    X(hc_pre)           \
+    X(hc_post)          \
+    X(hc_head)          \
+    X(add_streams)
 
-#define DS_AVX512_LIST(X)
+#define DS_AVX512_LIST(X) DS_AVX2_LIST(X)
 
-#define DS_AVX512_BF16_LIST(X)
+#define DS_AVX512_BF16_LIST(X) \
+    X(index_topk)
 
 #endif

@@ -1,0 +1,4 @@
+/* gate_bias_avx2.c - gate_bias_vec.h by the vectors of vec_avx2.h. */
+#include "cpu/x86/vec_avx2.h"
+/* first: it says how wide a vector is */
+#include "cpu/x86/gate_bias_vec.h"

@@ -1,0 +1,28 @@
+/* hc_vec.h - what hc_pre and hc_head share, for any vector width: cpu/hc.h. */
+#ifndef DS_CPU_X86_HC_VEC_H
+#define DS_CPU_X86_HC_VEC_H
+
+#include <math.h>
+
+#include "cpu/x86/vec.h"
+
+/* rsqrt(mean over all streams of x[i]^2 + eps) */
+static inline float v_stream_scale(const ds_tensor *x, int64_t i, float eps)
+{
+    const int64_t width = ds_width(x);
+    return 1.0f / sqrtf(v_sum_squares(x, i * width, width) / (float)width + eps);
+}
+
+/* y[i] = sum_j weight[j] * x[i][j] */
+static inline void v_collapse(ds_tensor y, ds_tensor x, int64_t i, const float *weight)
+{
+    const int64_t hc = x.shape[1], dim = x.shape[2];
+
+    for (int64_t d = 0; d < dim; d += LANES) {
+        vf sum = v_at(&x, i * hc * dim + d, dim - d) * weight[0];
+        for (int64_t j = 1; j < hc; j++) sum = v_fma(v_set(weight[j]), v_at(&x, (i * hc + j) * dim + d, dim - d), sum);
+        v_put(&y, i * dim + d, sum, dim - d);
+    }
+}
+
+#endif
