@@ -3,10 +3,10 @@
 #ifndef DS_CPU_X86_LIST_H
 #define DS_CPU_X86_LIST_H
 
-#define DS_AVX2_LIST(X)
+#define DS_AVX2_LIST(X) X(linear) X(expert_linear)
 
-#define DS_AVX512_LIST(X)
+#define DS_AVX512_LIST(X) X(linear) X(expert_linear)
 
-#define DS_AVX512_BF16_LIST(X)
+#define DS_AVX512_BF16_LIST(X) X(linear) X(expert_linear)
 
 #endif

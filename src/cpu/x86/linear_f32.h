@@ -1,0 +1,112 @@
+/* linear_f32.h - the F32 path: any weights with any activations, widened to F32 in registers and multiplied there.
+ *
+ * Value k goes to lane k % VEC, whatever the format: equal values have equal sums. */
+#ifndef DS_CPU_X86_LINEAR_F32_H
+#define DS_CPU_X86_LINEAR_F32_H
+
+#include "cpu/x86/linear_tiles.h"
+
+#define INLINE static inline __attribute__((always_inline))
+
+/* Values [i, i + VEC) of block b; a block scale is applied to each value, as a dequantised matrix would hold it. */
+INLINE vec weight_f32(ds_dtype format, const weight_row *w, int64_t b, int64_t i)
+{
+    const uint8_t *code = w->code + b * ds_row_bytes(format, BLOCK) + ds_row_bytes(format, i);
+    const uint8_t *scale = w->scale;
+
+    switch (format) {
+    case DS_F32: return vec_f32(code);
+    case DS_BF16: return vec_bf16(code);
+    case DS_F16: return vec_f16(code);
+    case DS_E4M3: return vec_mul(vec_e4m3(code), vec_all(ds_load(scale, DS_F32, (b * BLOCK + i) / MIN_SCALE)));
+    case DS_MXFP4: {
+        const uint8_t s = scale[(b * BLOCK + i) / DS_BLOCK_MXFP4];
+        return vec_mul(vec_e2m1(code), vec_all(ds_bits_f32(s ? (uint32_t)s << 23 : 0x400000)));
+    }
+    case DS_NVFP4: return vec_mul(vec_e2m1(code), vec_all(ds_e4m3_to_f32(scale[(b * BLOCK + i) / DS_BLOCK_NVFP4]) * w->global));
+    default: return vec_zero();
+    }
+}
+
+INLINE void span_f32(ds_dtype format, int n, vec (*acc)[VEC_MAX_ROWS], const span *s)
+{
+    const int     group = VEC_WEIGHT_ROWS(n);
+    const int64_t bytes = ds_row_bytes(format, BLOCK);
+    const float  *x = s->x;
+    vec           sum[4][VEC_MAX_ROWS], w[4];
+
+    for (int r = 0; r < group; r++)
+        for (int c = 0; c < n; c++) sum[r][c] = acc[r][c];
+    for (int64_t b = s->begin; b < s->end; b++) {
+        for (int r = 0; r < group; r++)
+            for (int64_t i = 0; i < bytes; i += 64) _mm_prefetch((const char *)s->w[r].code + s->ahead + b * bytes + i, _MM_HINT_T1);
+        for (int64_t i = 0; i < BLOCK; i += VEC) {
+            for (int r = 0; r < group; r++) w[r] = weight_f32(format, &s->w[r], b, i);
+            for (int c = 0; c < n; c++) {
+                const vec v = vec_f32(x + c * s->x_stride + b * BLOCK + i);
+                for (int r = 0; r < group; r++) sum[r][c] = vec_fma(w[r], v, sum[r][c]);
+            }
+        }
+    }
+    for (int r = 0; r < group; r++)
+        for (int c = 0; c < n; c++) acc[r][c] = sum[r][c];
+}
+
+/* Values [first, first + n) of a row of x, n <= BLOCK, and zeros up to BLOCK. */
+static inline void pack_block_f32(float *out, const ds_tensor *x, int64_t row, int64_t first, int64_t n)
+{
+    const int64_t  width = ds_width(x);
+    const uint8_t *code = (const uint8_t *)x->data + row * ds_row_bytes(x->dtype, width) + ds_row_bytes(x->dtype, first);
+
+    if (n < BLOCK || first % BLOCK) {
+        ds_decode_row(out, x, row, first, n);
+        for (int64_t i = n; i < BLOCK; i++) out[i] = 0.0f;
+        return;
+    }
+    switch (x->dtype) {
+    case DS_F32: memcpy(out, code, BLOCK * 4); break;
+    case DS_BF16:
+        for (int64_t i = 0; i < BLOCK; i += VEC) vec_store(out + i, vec_bf16(code + 2 * i));
+        break;
+    case DS_E4M3: {
+        const vec s = vec_all(ds_e8m0_to_f32(x->scale[row * ds_ceil_div(width, DS_BLOCK_FP8) + first / DS_BLOCK_FP8]));
+        for (int64_t i = 0; i < BLOCK; i += VEC) vec_store(out + i, vec_mul(vec_e4m3(code + i), s));
+        break;
+    }
+    default: {
+        const uint8_t *scale = x->scale + row * ds_ceil_div(width, DS_BLOCK_NVFP4) + first / DS_BLOCK_NVFP4;
+        for (int64_t i = 0; i < BLOCK; i += VEC)
+            vec_store(out + i, vec_mul(vec_e2m1(code + i / 2), vec_all(ds_e4m3_to_f32(scale[i / DS_BLOCK_NVFP4]))));
+    }
+    }
+}
+
+static void pack_f32(void *out, const ds_tensor *x, int64_t row, int64_t first, int64_t k, ds_dtype weights)
+{
+    (void)weights;
+    for (int64_t i = 0; i < k; i += BLOCK) pack_block_f32((float *)out + i, x, row, first + i, smaller(BLOCK, k - i));
+}
+
+#if defined(__AVX512F__)
+#define F32_KERNELS(X, format) X(format, 1) X(format, 2) X(format, 4) X(format, 8)
+#define F32_ROW(format) [DS_##format] = { f32_##format##_1, f32_##format##_2, f32_##format##_4, f32_##format##_8 }
+#else
+#define F32_KERNELS(X, format) X(format, 1) X(format, 2) X(format, 4)
+#define F32_ROW(format) [DS_##format] = { f32_##format##_1, f32_##format##_2, f32_##format##_4 }
+#endif
+
+#define F32_KERNEL(format, n) \
+    static void f32_##format##_##n(vec (*acc)[VEC_MAX_ROWS], const span *s) { span_f32(DS_##format, n, acc, s); }
+F32_KERNELS(F32_KERNEL, F32)
+F32_KERNELS(F32_KERNEL, BF16)
+F32_KERNELS(F32_KERNEL, F16)
+F32_KERNELS(F32_KERNEL, E4M3)
+F32_KERNELS(F32_KERNEL, MXFP4)
+F32_KERNELS(F32_KERNEL, NVFP4)
+
+static const linear_path path_f32 = {
+    4, MIN_SCALE, pack_f32,
+    { F32_ROW(F32), F32_ROW(BF16), F32_ROW(F16), F32_ROW(E4M3), F32_ROW(MXFP4), F32_ROW(NVFP4) }
+};
+
+#endif
