@@ -87,11 +87,11 @@ INLINE void dot_e4m3(int group, int n, vec sum[4][VEC_MAX_ROWS], const span *s, 
         second[r] = _mm512_unpackhi_epi8(low, high);
     }
     for (int c = 0; c < n; c++) {
-        const __m512i v = _mm512_loadu_si512(x + c * s->x_stride + half * 64);
+        const __m512i v = _mm512_loadu_si512(x + (half * 2 * n + c) * 32);
         for (int r = 0; r < group; r++) sum[r][c] = dot_bf16(sum[r][c], first[r], v);
     }
     for (int c = 0; c < n; c++) {
-        const __m512i v = _mm512_loadu_si512(x + c * s->x_stride + half * 64 + 32);
+        const __m512i v = _mm512_loadu_si512(x + ((half * 2 + 1) * n + c) * 32);
         for (int r = 0; r < group; r++) sum[r][c] = dot_bf16(sum[r][c], second[r], v);
     }
 }
@@ -106,7 +106,7 @@ INLINE void dot_e2m1(int group, int n, vec sum[4][VEC_MAX_ROWS], const span *s, 
     for (int j = 0; j < 4; j++) {
         for (int r = 0; r < group; r++) w[r] = _mm512_permutexvar_epi16(_mm512_srli_epi16(code[r], (unsigned)(4 * j)), table);
         for (int c = 0; c < n; c++) {
-            const __m512i v = _mm512_loadu_si512(x + c * s->x_stride + 32 * j);
+            const __m512i v = _mm512_loadu_si512(x + (j * n + c) * 32);
             for (int r = 0; r < group; r++) sum[r][c] = dot_bf16(sum[r][c], w[r], v);
         }
     }
@@ -119,7 +119,7 @@ INLINE void dot_plain(int group, int n, vec sum[4][VEC_MAX_ROWS], const span *s,
     for (int64_t i = 0; i < BLOCK; i += 32) {
         for (int r = 0; r < group; r++) w[r] = _mm512_loadu_si512(s->w[r].code + 2 * (b * BLOCK + i));
         for (int c = 0; c < n; c++) {
-            const __m512i v = _mm512_loadu_si512(x + c * s->x_stride + i);
+            const __m512i v = _mm512_loadu_si512(x + i * n + c * 32);
             for (int r = 0; r < group; r++) sum[r][c] = dot_bf16(sum[r][c], w[r], v);
         }
     }
@@ -135,7 +135,7 @@ INLINE void span_bf16(ds_dtype format, int n, vec (*acc)[VEC_MAX_ROWS], const sp
         for (int r = 0; r < group; r++)
             for (int c = 0; c < n; c++) sum[r][c] = acc[r][c];
     for (int64_t b = s->begin; b < s->end; b++) {
-        const uint16_t *x = (const uint16_t *)s->x + b * BLOCK;
+        const uint16_t *x = (const uint16_t *)s->x + b * BLOCK * n;
         for (int r = 0; r < group; r++)
             for (int64_t i = 0; i < bytes; i += 64) _mm_prefetch((const char *)s->w[r].code + s->ahead + b * bytes + i, _MM_HINT_T1);
         if (format == DS_BF16) {
@@ -163,16 +163,16 @@ INLINE void span_bf16(ds_dtype format, int n, vec (*acc)[VEC_MAX_ROWS], const sp
 /* A block of x as BF16, natural[i] holding values 32i to 32i + 31. */
 static inline void block_bf16(__m512i natural[4], const ds_tensor *x, int64_t row, int64_t first, int64_t n)
 {
-    _Alignas(64) float wide[BLOCK];
+    vec wide[BLOCK / VEC];
 
     if (x->dtype == DS_BF16 && n == BLOCK) {
         const uint16_t *v = (const uint16_t *)x->data + row * ds_width(x) + first;
         for (int i = 0; i < 4; i++) natural[i] = _mm512_loadu_si512(v + 32 * i);
         return;
     }
-    pack_block_f32(wide, x, row, first, n);
+    block_f32(wide, x, row, first, n);
     for (int i = 0; i < 4; i++)
-        natural[i] = (__m512i)_mm512_cvtne2ps_pbh(_mm512_load_ps(wide + 32 * i + 16), _mm512_load_ps(wide + 32 * i));
+        natural[i] = (__m512i)_mm512_cvtne2ps_pbh(wide[2 * i + 1], wide[2 * i]);
 }
 
 /* Four times four natural words of a lane are 8d + j and 8d + 4 + j of one code word each. */
@@ -188,10 +188,10 @@ static inline void order_fp4(__m512i out[4], const __m512i natural[4])
     }
 }
 
-static void pack_bf16(void *out, const ds_tensor *x, int64_t row, int64_t first, int64_t k, ds_dtype weights)
+static void pack_bf16(void *out, int64_t n, const ds_tensor *x, int64_t row, int64_t first, int64_t k, ds_dtype weights)
 {
     for (int64_t i = 0; i < k; i += BLOCK) {
-        uint16_t *to = (uint16_t *)out + i;
+        uint16_t *to = (uint16_t *)out + i * n;
         __m512i   v[4], ordered[4];
         block_bf16(v, x, row, first + i, smaller(BLOCK, k - i));
         if (weights == DS_E4M3)
@@ -203,7 +203,7 @@ static void pack_bf16(void *out, const ds_tensor *x, int64_t row, int64_t first,
             memcpy(ordered, v, sizeof v);
         else
             order_fp4(ordered, v);
-        for (int j = 0; j < 4; j++) _mm512_store_si512(to + 32 * j, ordered[j]);
+        for (int j = 0; j < 4; j++) _mm512_store_si512(to + 32 * j * n, ordered[j]);
     }
 }
 

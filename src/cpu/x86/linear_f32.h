@@ -43,7 +43,7 @@ INLINE void span_f32(ds_dtype format, int n, vec (*acc)[VEC_MAX_ROWS], const spa
         for (int64_t i = 0; i < BLOCK; i += VEC) {
             for (int r = 0; r < group; r++) w[r] = weight_f32(format, &s->w[r], b, i);
             for (int c = 0; c < n; c++) {
-                const vec v = vec_f32(x + c * s->x_stride + b * BLOCK + i);
+                const vec v = vec_f32(x + (b * BLOCK + i) * n + c * VEC);
                 for (int r = 0; r < group; r++) sum[r][c] = vec_fma(w[r], v, sum[r][c]);
             }
         }
@@ -53,38 +53,46 @@ INLINE void span_f32(ds_dtype format, int n, vec (*acc)[VEC_MAX_ROWS], const spa
 }
 
 /* Values [first, first + n) of a row of x, n <= BLOCK, and zeros up to BLOCK. */
-static inline void pack_block_f32(float *out, const ds_tensor *x, int64_t row, int64_t first, int64_t n)
+static inline void block_f32(vec out[BLOCK / VEC], const ds_tensor *x, int64_t row, int64_t first, int64_t n)
 {
     const int64_t  width = ds_width(x);
     const uint8_t *code = (const uint8_t *)x->data + row * ds_row_bytes(x->dtype, width) + ds_row_bytes(x->dtype, first);
 
     if (n < BLOCK || first % BLOCK) {
-        ds_decode_row(out, x, row, first, n);
-        for (int64_t i = n; i < BLOCK; i++) out[i] = 0.0f;
+        float wide[BLOCK] = { 0 };
+        ds_decode_row(wide, x, row, first, n);
+        for (int64_t i = 0; i < BLOCK; i += VEC) out[i / VEC] = vec_f32(wide + i);
         return;
     }
     switch (x->dtype) {
-    case DS_F32: memcpy(out, code, BLOCK * 4); break;
+    case DS_F32:
+        for (int64_t i = 0; i < BLOCK; i += VEC) out[i / VEC] = vec_f32(code + 4 * i);
+        break;
     case DS_BF16:
-        for (int64_t i = 0; i < BLOCK; i += VEC) vec_store(out + i, vec_bf16(code + 2 * i));
+        for (int64_t i = 0; i < BLOCK; i += VEC) out[i / VEC] = vec_bf16(code + 2 * i);
         break;
     case DS_E4M3: {
         const vec s = vec_all(ds_e8m0_to_f32(x->scale[row * ds_ceil_div(width, DS_BLOCK_FP8) + first / DS_BLOCK_FP8]));
-        for (int64_t i = 0; i < BLOCK; i += VEC) vec_store(out + i, vec_mul(vec_e4m3(code + i), s));
+        for (int64_t i = 0; i < BLOCK; i += VEC) out[i / VEC] = vec_mul(vec_e4m3(code + i), s);
         break;
     }
     default: {
         const uint8_t *scale = x->scale + row * ds_ceil_div(width, DS_BLOCK_NVFP4) + first / DS_BLOCK_NVFP4;
         for (int64_t i = 0; i < BLOCK; i += VEC)
-            vec_store(out + i, vec_mul(vec_e2m1(code + i / 2), vec_all(ds_e4m3_to_f32(scale[i / DS_BLOCK_NVFP4]))));
+            out[i / VEC] = vec_mul(vec_e2m1(code + i / 2), vec_all(ds_e4m3_to_f32(scale[i / DS_BLOCK_NVFP4])));
     }
     }
 }
 
-static void pack_f32(void *out, const ds_tensor *x, int64_t row, int64_t first, int64_t k, ds_dtype weights)
+/* A row of x, interleaved with n - 1 others. */
+static void pack_f32(void *out, int64_t n, const ds_tensor *x, int64_t row, int64_t first, int64_t k, ds_dtype weights)
 {
     (void)weights;
-    for (int64_t i = 0; i < k; i += BLOCK) pack_block_f32((float *)out + i, x, row, first + i, smaller(BLOCK, k - i));
+    for (int64_t i = 0; i < k; i += BLOCK) {
+        vec v[BLOCK / VEC];
+        block_f32(v, x, row, first + i, smaller(BLOCK, k - i));
+        for (int64_t j = 0; j < BLOCK / VEC; j++) vec_store((float *)out + (i + j * VEC) * n, v[j]);
+    }
 }
 
 #if defined(__AVX512F__)

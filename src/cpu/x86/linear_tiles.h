@@ -1,7 +1,9 @@
 /* linear_tiles.h - the loops of linear and expert_linear around a vector kernel.
  *
  * Rows of x are packed once for all weight rows of a call: widened to what the kernel multiplies, in the order in
- * which it unpacks weights, and filled up with zeros to whole blocks of 128. Weights are read where they lie. Then
+ * which it unpacks weights, filled up with zeros to whole blocks of 128, and the rows that a kernel takes together
+ * interleaved register by register: one pointer serves all, and their strides cannot collide in L1. Weights are read
+ * where they lie. Then
  *
  *     for as many rows of x as the packing buffer holds          x from L2
  *       for 16 weight rows (a tile)                              weights from memory, once
@@ -34,8 +36,7 @@ typedef struct weight_row {
 } weight_row;
 
 typedef struct span {
-    const void       *x;       /* packed, at the row of the first product */
-    int64_t           x_stride; /* elements between rows */
+    const void       *x;       /* packed */
     const weight_row *w;
     int64_t           begin, end; /* blocks */
     int64_t           ahead;   /* bytes from a code to the one worth prefetching */
@@ -47,7 +48,7 @@ typedef void (*span_kernel)(vec (*acc)[VEC_MAX_ROWS], const span *s);
 typedef struct linear_path {
     int64_t     x_bytes;       /* of a packed value */
     int64_t     scale_every;
-    void      (*pack)(void *out, const ds_tensor *x, int64_t row, int64_t first, int64_t k, ds_dtype weights);
+    void      (*pack)(void *out, int64_t n, const ds_tensor *x, int64_t row, int64_t first, int64_t k, ds_dtype weights);
     span_kernel kernel[N_FORMATS][4];
 } linear_path;
 
@@ -110,7 +111,7 @@ static inline void find_rows(weight_row row[TILE], const linear_job *j, int64_t 
 
 /* The values behind the last whole block: copied out with zeros behind them, so that no kernel needs a mask or reads
  * past the end of a file. */
-static inline void last_block(vec (*acc)[VEC_MAX_ROWS], const linear_job *j, span_kernel kernel, int group, const span *whole)
+static inline void last_block(vec (*acc)[VEC_MAX_ROWS], const linear_job *j, span_kernel kernel, int n_x, const span *whole)
 {
     const ds_weight *w = j->w;
     const int64_t    at = w->k / BLOCK, rest = w->k % BLOCK, bytes = ds_row_bytes(w->dtype, BLOCK), scales = scale_bytes(j);
@@ -118,6 +119,7 @@ static inline void last_block(vec (*acc)[VEC_MAX_ROWS], const linear_job *j, spa
                             : w->dtype == DS_NVFP4 ? ds_ceil_div(rest, DS_BLOCK_NVFP4) : scales;
     uint8_t          code[4][BLOCK * 4], scale[4][BLOCK / MIN_SCALE * 4];
     weight_row       row[4];
+    const int        group = VEC_WEIGHT_ROWS(n_x);
     span             s = *whole;
 
     for (int r = 0; r < group; r++) {
@@ -127,7 +129,7 @@ static inline void last_block(vec (*acc)[VEC_MAX_ROWS], const linear_job *j, spa
         memcpy(code[r], whole->w[r].code + at * bytes, (size_t)ds_row_bytes(w->dtype, rest));
         if (scales) memcpy(scale[r], whole->w[r].scale + at * scales, (size_t)stored);
     }
-    s.x = (const char *)whole->x + at * BLOCK * j->path->x_bytes;
+    s.x = (const char *)whole->x + at * BLOCK * j->path->x_bytes * n_x;
     s.w = row;
     s.begin = 0;
     s.end = 1;
@@ -142,7 +144,7 @@ static inline void tile(const linear_job *j, const weight_row *row, int64_t o, i
     const int         group = VEC_WEIGHT_ROWS(n_x);
     const span_kernel kernel = j->path->kernel[w->dtype][n_x == 8 ? 3 : n_x / 2];
     const int64_t     blocks = w->k / BLOCK, step = L1_BYTES / (BLOCK * j->path->x_bytes * n_x);
-    span              s = { .x = x, .x_stride = ds_ceil_div(w->k, BLOCK) * BLOCK, .ahead = group * ds_row_bytes(w->dtype, w->k) };
+    span              s = { .x = x, .ahead = group * ds_row_bytes(w->dtype, w->k) };
     vec               acc[TILE][VEC_MAX_ROWS];
 
     for (int64_t r = 0; r < TILE; r++)
@@ -156,7 +158,7 @@ static inline void tile(const linear_job *j, const weight_row *row, int64_t o, i
     }
     for (int64_t r = 0; r < n_o && w->k % BLOCK; r += group) {
         s.w = row + r;
-        last_block(acc + r, j, kernel, group, &s);
+        last_block(acc + r, j, kernel, n_x, &s);
     }
     for (int c = 0; c < n_x; c++) {
         double factor = 1.0;
@@ -173,6 +175,12 @@ static inline bool fits(const ds_weight *w)
     return w->k <= MAX_K && (w->dtype != DS_E4M3 || (w->block_n >= TILE && w->block_k % MIN_SCALE == 0));
 }
 
+/* How many of n rows of x a kernel takes at once. */
+static inline int64_t together(int64_t n)
+{
+    return n >= VEC_MAX_ROWS ? VEC_MAX_ROWS : n >= 4 ? 4 : n >= 2 ? 2 : 1;
+}
+
 /* Pairs [p0, p1) with weight rows [o0, o1). */
 static inline void product(const linear_job *j, int64_t p0, int64_t p1, int64_t o0, int64_t o1)
 {
@@ -185,13 +193,17 @@ static inline void product(const linear_job *j, int64_t p0, int64_t p1, int64_t 
     if (room > VEC_MAX_ROWS) room -= room % VEC_MAX_ROWS;
     for (int64_t p = p0; p < p1; p += room) {
         const int64_t n = smaller(room, p1 - p);
-        for (int64_t i = 0; i < n; i++)
-            j->path->pack(packed + i * stride, j->x, j->map ? j->map[p + i] : p + i, j->x0, j->w->k, j->w->dtype);
+        for (int64_t i = 0, n_x; i < n; i += n_x) {
+            n_x = together(n - i);
+            for (int64_t c = 0; c < n_x; c++)
+                j->path->pack(packed + i * stride + c * VEC * 4, n_x, j->x, j->map ? j->map[p + i + c] : p + i + c, j->x0,
+                              j->w->k, j->w->dtype);
+        }
         for (int64_t o = o0; o < o1; o += TILE) {
             const int64_t n_o = smaller(TILE, o1 - o);
             find_rows(row, j, o, n_o, wide);
             for (int64_t i = 0, n_x; i < n; i += n_x) {
-                for (n_x = VEC_MAX_ROWS; n_x > n - i;) n_x /= 2;
+                n_x = together(n - i);
                 tile(j, row, o, n_o, packed + i * stride, p + i, (int)n_x);
             }
         }
