@@ -1,6 +1,6 @@
 /* linear.c - the definition of linear and expert_linear: op/linear.h, op/expert_linear.h.
  *
- * A tile of 8 weight rows is decoded 128 columns at a time and used for up to 32 rows of x, so that decoding is
+ * A tile of 16 weight rows is decoded 128 columns at a time and used for up to 32 rows of x, so that decoding is
  * shared by a batch, and decoding x is shared by the tile. */
 #include "cpu/decode.h"
 #include "cpu/kernels.h"

@@ -6,7 +6,7 @@
 #ifndef DS_OP_EXPERT_LINEAR_H
 #define DS_OP_EXPERT_LINEAR_H
 
-#include "base/tensor.h"
+#include "op/linear.h"
 
 typedef struct ds_expert_linear_args {
     ds_tensor        x;         /* [rows, k]: F32, BF16, E4M3 or NVFP4 */
@@ -18,10 +18,10 @@ typedef struct ds_expert_linear_args {
 } ds_expert_linear_args;
 
 /* A unit is one tile of outputs, for all experts: as many threads as tiles have equal work whatever is routed where. */
-static inline int64_t ds_expert_linear_units(const ds_expert_linear_args *a) { return ds_ceil_div(a->w[0].n, 8); }
+static inline int64_t ds_expert_linear_units(const ds_expert_linear_args *a) { return ds_ceil_div(a->w[0].n, DS_LINEAR_TILE); }
 static inline int64_t ds_expert_linear_grain(const ds_expert_linear_args *a)
 {
-    return ds_ceil_div(1 << 14, 8 * a->w[0].k * a->y.shape[0]);
+    return ds_ceil_div(1 << 17, DS_LINEAR_TILE * a->w[0].k * a->y.shape[0]);
 }
 
 #endif

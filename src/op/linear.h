@@ -19,7 +19,7 @@ typedef struct ds_linear_args {
     int32_t   n_groups; /* divides n */
 } ds_linear_args;
 
-enum { DS_LINEAR_TILE = 8 }; /* rows of W that share one pass over x */
+enum { DS_LINEAR_TILE = 16 }; /* rows of W that share one pass over x */
 
 /* A unit is one tile of outputs, for all rows of x. */
 static inline int64_t ds_linear_units(const ds_linear_args *a)
@@ -29,7 +29,7 @@ static inline int64_t ds_linear_units(const ds_linear_args *a)
 
 static inline int64_t ds_linear_grain(const ds_linear_args *a)
 {
-    return ds_ceil_div(1 << 14, DS_LINEAR_TILE * a->w.k * a->y.shape[0]); /* some 10 microseconds of work */
+    return ds_ceil_div(1 << 17, DS_LINEAR_TILE * a->w.k * a->y.shape[0]); /* some 10 microseconds of work */
 }
 
 #endif

@@ -5,6 +5,8 @@
 
 #define DS_AVX2_LIST(X) \
     X(embed)            \
+    X(linear)           \
+    X(expert_linear)    \
     X(quantize)         \
     X(rms_norm)         \
     X(rope)             \
@@ -26,6 +28,8 @@
 #define DS_AVX512_LIST(X) DS_AVX2_LIST(X)
 
 #define DS_AVX512_BF16_LIST(X) \
+    X(linear)                \
+    X(expert_linear)         \
     X(index_topk)
 
 #endif

@@ -1,0 +1,22 @@
+/* linear_avx2.c - linear and expert_linear in F32, eight lanes. */
+#include "cpu/x86/vec_avx2.h"
+
+#include "cpu/x86/linear_f32.h"
+
+void ds_linear_avx2(const ds_linear_args *a, int64_t begin, int64_t end, int thread)
+{
+    if (!fits(&a->w)) {
+        ds_linear_scalar(a, begin, end, thread);
+        return;
+    }
+    linear_units(&path_f32, a, begin, end);
+}
+
+void ds_expert_linear_avx2(const ds_expert_linear_args *a, int64_t begin, int64_t end, int thread)
+{
+    if (!fits(a->w)) {
+        ds_expert_linear_scalar(a, begin, end, thread);
+        return;
+    }
+    expert_units(&path_f32, a, begin, end);
+}

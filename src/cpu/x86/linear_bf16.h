@@ -1,0 +1,226 @@
+/* linear_bf16.h - the BF16 path: FP8, FP4 and BF16 weights with BF16 or quantised activations, by vdpbf16ps.
+ *
+ * E4M3 and E2M1 codes are BF16 values; so are activations with their scales applied (E4M3 times a power of two; E2M1
+ * times E4M3 has six bits). Products are then exact and are added in F32. Weight scales multiply the partial sum of a
+ * block of 128, lane by lane: a lane sees values of one scale only, which is why x is packed in the order in which
+ * codes unpack most cheaply:
+ *
+ *     FP8   bytes of high halves and of low halves, by table (vpermi2b), interleave within 128-bit lanes: of 64 values
+ *           first 0-7, 16-23, 32-39, 48-55, then the others
+ *     FP4   64 bytes are 32 words of 4 codes; the table look-up (vpermw) takes 5 bits and its table repeats, so code j of
+ *           each word comes up after a shift by 4j, unmasked: values 8d + j and 8d + 4 + j in lane d
+ *     BF16  as it lies
+ *
+ * vdpbf16ps takes subnormals as zero; what is below 2^-126 after scaling by x's scale is lost. */
+#ifndef DS_CPU_X86_LINEAR_BF16_H
+#define DS_CPU_X86_LINEAR_BF16_H
+
+#include "cpu/x86/linear_f32.h"
+
+INLINE vf dot_bf16(vf sum, __m512i a, __m512i b)
+{
+    return _mm512_dpbf16_ps(sum, (__m512bh)a, (__m512bh)b);
+}
+
+/* High and low byte of the BF16 value of each E4M3 magnitude. */
+#define SAME16(h) h, h, h, h, h, h, h, h, h, h, h, h, h, h, h, h
+#define STEPS16 0x00, 0x10, 0x20, 0x30, 0x40, 0x50, 0x60, 0x70, 0x80, 0x90, 0xa0, 0xb0, 0xc0, 0xd0, 0xe0, 0xf0
+static const uint8_t e4m3_high[128] = {
+    0x00, 0x3b, 0x3b, 0x3b, 0x3c, 0x3c, 0x3c, 0x3c, 0x3c, 0x3c, 0x3c, 0x3c, 0x3c, 0x3c, 0x3c, 0x3c,
+    SAME16(0x3d), SAME16(0x3e), SAME16(0x3f), SAME16(0x40), SAME16(0x41), SAME16(0x42),
+    0x43, 0x43, 0x43, 0x43, 0x43, 0x43, 0x43, 0x43, 0x43, 0x43, 0x43, 0x43, 0x43, 0x43, 0x43, 0x7f,
+};
+static const uint8_t e4m3_low[128] = {
+    0x00, 0x00, 0x80, 0xc0, 0x00, 0x20, 0x40, 0x60, 0x80, 0x90, 0xa0, 0xb0, 0xc0, 0xd0, 0xe0, 0xf0,
+    STEPS16, STEPS16, STEPS16, STEPS16, STEPS16, STEPS16,
+    0x00, 0x10, 0x20, 0x30, 0x40, 0x50, 0x60, 0x70, 0x80, 0x90, 0xa0, 0xb0, 0xc0, 0xd0, 0xe0, 0xc0, /* NaN last */
+};
+#undef SAME16
+#undef STEPS16
+
+/* The BF16 values of E2M1 codes, twice. */
+INLINE __m512i e2m1_table(void)
+{
+    const __m256i t = _mm256_setr_epi16(0, 0x3f00, 0x3f80, 0x3fc0, 0x4000, 0x4040, 0x4080, 0x40c0,
+                                        (short)0x8000, (short)0xbf00, (short)0xbf80, (short)0xbfc0,
+                                        (short)0xc000, (short)0xc040, (short)0xc080, (short)0xc0c0);
+    return _mm512_broadcast_i64x4(t);
+}
+
+/* The scales of block b, each in the lanes of its values: lane d of FP4 has values 8d to 8d + 7. A stored byte is
+ * spread to its lanes' top byte and moved down to an F32's exponent, and mantissa for E4M3. */
+INLINE vf block_scales(ds_dtype format, const weight_row *w, int64_t b)
+{
+    if (format == DS_MXFP4) {
+        const __m512i lanes = _mm512_setr_epi32(0x00ffffff, 0x00ffffff, 0x00ffffff, 0x00ffffff, 0x01ffffff, 0x01ffffff, 0x01ffffff, 0x01ffffff,
+                                                0x02ffffff, 0x02ffffff, 0x02ffffff, 0x02ffffff, 0x03ffffff, 0x03ffffff, 0x03ffffff, 0x03ffffff);
+        int32_t four;
+        memcpy(&four, w->scale + 4 * b, 4);
+        const __m512i top = _mm512_shuffle_epi8(_mm512_set1_epi32(four), lanes);
+        return _mm512_castsi512_ps(_mm512_max_epu32(_mm512_srli_epi32(top, 1), _mm512_set1_epi32(0x400000))); /* byte 0: 2^-127 */
+    }
+    if (format == DS_NVFP4) {
+        const __m512i lanes = _mm512_setr_epi32(0x00ffffff, 0x00ffffff, 0x01ffffff, 0x01ffffff, 0x02ffffff, 0x02ffffff, 0x03ffffff, 0x03ffffff,
+                                                0x04ffffff, 0x04ffffff, 0x05ffffff, 0x05ffffff, 0x06ffffff, 0x06ffffff, 0x07ffffff, 0x07ffffff);
+        int64_t eight;
+        memcpy(&eight, w->scale + 8 * b, 8);
+        const __m512i top = _mm512_shuffle_epi8(_mm512_set1_epi64(eight), lanes);
+        return v_from_e4m3((vu)top >> 24);
+    }
+    return v_set(ds_load(w->scale, DS_F32, b));
+}
+
+/* 64 FP8 codes of each weight row, times x. */
+INLINE void dot_e4m3(int group, int n, vf sum[4][MAX_ROWS], const span *s, int64_t b, int64_t half, const uint16_t *x)
+{
+    const __m512i high0 = _mm512_loadu_si512(e4m3_high), high1 = _mm512_loadu_si512(e4m3_high + 64);
+    const __m512i low0 = _mm512_loadu_si512(e4m3_low), low1 = _mm512_loadu_si512(e4m3_low + 64);
+    const __m512i sign = _mm512_set1_epi8((char)0x80);
+    __m512i       first[4], second[4];
+
+    for (int r = 0; r < group; r++) {
+        const __m512i code = _mm512_loadu_si512(s->w[r].code + b * BLOCK + half * 64);
+        const __m512i mag = _mm512_permutex2var_epi8(high0, code, high1), low = _mm512_permutex2var_epi8(low0, code, low1);
+        const __m512i high = _mm512_ternarylogic_epi64(mag, code, sign, 0xf8); /* mag | code & sign */
+        first[r] = _mm512_unpacklo_epi8(low, high);
+        second[r] = _mm512_unpackhi_epi8(low, high);
+    }
+    for (int c = 0; c < n; c++) {
+        const __m512i v = _mm512_loadu_si512(x + (half * 2 * n + c) * 32);
+        for (int r = 0; r < group; r++) sum[r][c] = dot_bf16(sum[r][c], first[r], v);
+    }
+    for (int c = 0; c < n; c++) {
+        const __m512i v = _mm512_loadu_si512(x + ((half * 2 + 1) * n + c) * 32);
+        for (int r = 0; r < group; r++) sum[r][c] = dot_bf16(sum[r][c], second[r], v);
+    }
+}
+
+/* 128 FP4 codes of each weight row, times x. */
+INLINE void dot_e2m1(int group, int n, vf sum[4][MAX_ROWS], const span *s, int64_t b, const uint16_t *x)
+{
+    const __m512i table = e2m1_table();
+    __m512i       code[4], w[4];
+
+    for (int r = 0; r < group; r++) code[r] = _mm512_loadu_si512(s->w[r].code + b * BLOCK / 2);
+    for (int j = 0; j < 4; j++) {
+        for (int r = 0; r < group; r++) w[r] = _mm512_permutexvar_epi16(_mm512_srli_epi16(code[r], (unsigned)(4 * j)), table);
+        for (int c = 0; c < n; c++) {
+            const __m512i v = _mm512_loadu_si512(x + (j * n + c) * 32);
+            for (int r = 0; r < group; r++) sum[r][c] = dot_bf16(sum[r][c], w[r], v);
+        }
+    }
+}
+
+INLINE void dot_plain(int group, int n, vf sum[4][MAX_ROWS], const span *s, int64_t b, const uint16_t *x)
+{
+    __m512i w[4];
+
+    for (int64_t i = 0; i < BLOCK; i += 32) {
+        for (int r = 0; r < group; r++) w[r] = _mm512_loadu_si512(s->w[r].code + 2 * (b * BLOCK + i));
+        for (int c = 0; c < n; c++) {
+            const __m512i v = _mm512_loadu_si512(x + i * n + c * 32);
+            for (int r = 0; r < group; r++) sum[r][c] = dot_bf16(sum[r][c], w[r], v);
+        }
+    }
+}
+
+INLINE void span_bf16(ds_dtype format, int n, vf (*acc)[MAX_ROWS], const span *s)
+{
+    const int     group = WEIGHT_ROWS(n);
+    const int64_t bytes = ds_row_bytes(format, BLOCK);
+    vf           sum[4][MAX_ROWS];
+
+    if (format == DS_BF16)
+        for (int r = 0; r < group; r++)
+            for (int c = 0; c < n; c++) sum[r][c] = acc[r][c];
+    for (int64_t b = s->begin; b < s->end; b++) {
+        const uint16_t *x = (const uint16_t *)s->x + b * BLOCK * n;
+        for (int r = 0; r < group; r++)
+            for (int64_t i = 0; i < bytes; i += 64) _mm_prefetch((const char *)s->w[r].code + s->ahead + b * bytes + i, _MM_HINT_T1);
+        if (format == DS_BF16) {
+            dot_plain(group, n, sum, s, b, x);
+            continue;
+        }
+        for (int r = 0; r < group; r++)
+            for (int c = 0; c < n; c++) sum[r][c] = v_set(0.0f);
+        if (format == DS_E4M3) {
+            dot_e4m3(group, n, sum, s, b, 0, x);
+            dot_e4m3(group, n, sum, s, b, 1, x);
+        } else {
+            dot_e2m1(group, n, sum, s, b, x);
+        }
+        for (int r = 0; r < group; r++) {
+            const vf scale = block_scales(format, &s->w[r], b);
+            for (int c = 0; c < n; c++) acc[r][c] = v_fma(sum[r][c], scale, acc[r][c]);
+        }
+    }
+    if (format == DS_BF16)
+        for (int r = 0; r < group; r++)
+            for (int c = 0; c < n; c++) acc[r][c] = sum[r][c];
+}
+
+/* A block of x as BF16, natural[i] holding values 32i to 32i + 31. */
+static inline void block_bf16(__m512i natural[4], const ds_tensor *x, int64_t row, int64_t first, int64_t n)
+{
+    vf wide[BLOCK / LANES];
+
+    if (x->dtype == DS_BF16 && n == BLOCK) {
+        const uint16_t *v = (const uint16_t *)x->data + row * ds_width(x) + first;
+        for (int i = 0; i < 4; i++) natural[i] = _mm512_loadu_si512(v + 32 * i);
+        return;
+    }
+    block_f32(wide, x, row, first, n);
+    for (int i = 0; i < 4; i++)
+        natural[i] = (__m512i)_mm512_cvtne2ps_pbh(wide[2 * i + 1], wide[2 * i]);
+}
+
+/* Four times four natural words of a lane are 8d + j and 8d + 4 + j of one code word each. */
+static inline void order_fp4(__m512i out[4], const __m512i natural[4])
+{
+    const __m512i pairs = _mm512_setr_epi32(0x040000, 0x0c0008, 0x140010, 0x1c0018, 0x240020, 0x2c0028, 0x340030, 0x3c0038,
+                                            0x040000, 0x0c0008, 0x140010, 0x1c0018, 0x240020, 0x2c0028, 0x340030, 0x3c0038);
+    for (int j = 0; j < 4; j++) {
+        const __m512i index = _mm512_add_epi16(pairs, _mm512_set1_epi16((short)j));
+        const __m512i low = _mm512_permutex2var_epi16(natural[0], index, natural[1]);
+        const __m512i high = _mm512_permutex2var_epi16(natural[2], index, natural[3]);
+        out[j] = _mm512_mask_blend_epi32(0xff00, low, high);
+    }
+}
+
+static void pack_bf16(void *out, int64_t n, const ds_tensor *x, int64_t row, int64_t first, int64_t k, ds_dtype weights)
+{
+    for (int64_t i = 0; i < k; i += BLOCK) {
+        uint16_t *to = (uint16_t *)out + i * n;
+        __m512i   v[4], ordered[4];
+        block_bf16(v, x, row, first + i, smaller(BLOCK, k - i));
+        if (weights == DS_E4M3)
+            for (int j = 0; j < 4; j += 2) {
+                ordered[j] = _mm512_shuffle_i32x4(v[j], v[j + 1], 0x88);
+                ordered[j + 1] = _mm512_shuffle_i32x4(v[j], v[j + 1], 0xdd);
+            }
+        else if (weights == DS_BF16)
+            memcpy(ordered, v, sizeof v);
+        else
+            order_fp4(ordered, v);
+        for (int j = 0; j < 4; j++) _mm512_store_si512(to + 32 * j * n, ordered[j]);
+    }
+}
+
+#define BF16_KERNEL(format, n) \
+    static void bf16_##format##_##n(vf (*acc)[MAX_ROWS], const span *s) { span_bf16(DS_##format, n, acc, s); }
+#define BF16_ROW(format) [DS_##format] = { bf16_##format##_1, bf16_##format##_2, bf16_##format##_4, bf16_##format##_8 }
+F32_KERNELS(BF16_KERNEL, BF16)
+F32_KERNELS(BF16_KERNEL, E4M3)
+F32_KERNELS(BF16_KERNEL, MXFP4)
+F32_KERNELS(BF16_KERNEL, NVFP4)
+
+static const linear_path path_bf16 = { 2, BLOCK, pack_bf16, { BF16_ROW(BF16), BF16_ROW(E4M3), BF16_ROW(MXFP4), BF16_ROW(NVFP4) } };
+
+/* F32 activations keep their bits, and F32 and F16 weights have more than BF16 holds. */
+static inline const linear_path *path_for(const ds_tensor *x, const ds_weight *w)
+{
+    if (x->dtype == DS_F32 || !path_bf16.kernel[w->dtype][0]) return &path_f32;
+    return w->dtype == DS_E4M3 && w->block_k % BLOCK ? &path_f32 : &path_bf16;
+}
+
+#endif

@@ -1,0 +1,237 @@
+/* linear_tiles.h - the loops of linear and expert_linear around a vector kernel.
+ *
+ * Rows of x are packed once for all weight rows of a call: widened to what the kernel multiplies, in the order in
+ * which it unpacks weights, filled up with zeros to whole blocks of 128, and the rows that a kernel takes together
+ * interleaved register by register: one pointer serves all, and their strides cannot collide in L1. Weights are read
+ * where they lie. Then
+ *
+ *     for as many rows of x as the packing buffer holds          x from L2
+ *       for 16 weight rows (a tile)                              weights from memory, once
+ *         for 8, 4, 2 or 1 of the rows of x
+ *           for as many blocks as keep those in L1
+ *             for 4 or 2 of the weight rows                      a kernel: all products of these in registers
+ *
+ * A product of two rows is summed in lanes, from block to block in ascending order, by the same instructions
+ * whatever the loops around it are: no bit of it depends on its neighbours. Start at product(). */
+#ifndef DS_CPU_X86_LINEAR_TILES_H
+#define DS_CPU_X86_LINEAR_TILES_H
+
+#include "cpu/decode.h"
+#include "cpu/kernels.h"
+#include "cpu/x86/linear_vec.h"
+
+enum {
+    BLOCK = DS_PIECE,          /* values along k that a kernel takes at a time */
+    TILE = DS_LINEAR_TILE,
+    PACKED_BYTES = 256 << 10,  /* of packed x, on the stack: a quarter of an L2 */
+    L1_BYTES = 16 << 10,       /* of packed x between which weight rows change */
+    MAX_K = PACKED_BYTES / 4,
+    MIN_SCALE = 16,            /* values that share an FP8 scale, at least */
+    N_FORMATS = DS_NVFP4 + 1
+};
+
+/* One weight row. Scales: MXFP4, NVFP4 as stored; E4M3 as floats, one for every path->scale_every values. */
+typedef struct weight_row {
+    const uint8_t *code, *scale;
+    float          global;     /* NVFP4: belongs to the block scales if x is F32; else 1 */
+} weight_row;
+
+typedef struct span {
+    const void       *x;       /* packed */
+    const weight_row *w;
+    int64_t           begin, end; /* blocks */
+    int64_t           ahead;   /* bytes from a code to the one worth prefetching */
+} span;
+
+typedef void (*span_kernel)(vf (*acc)[MAX_ROWS], const span *s);
+
+/* A way to multiply: how x is packed, and kernels for 1, 2, 4, 8 rows of x by weight format. */
+typedef struct linear_path {
+    int64_t     x_bytes;       /* of a packed value */
+    int64_t     scale_every;
+    void      (*pack)(void *out, int64_t n, const ds_tensor *x, int64_t row, int64_t first, int64_t k, ds_dtype weights);
+    span_kernel kernel[N_FORMATS][4];
+} linear_path;
+
+/* Rows of x times rows of w: pair p takes row map[p], or p itself, and writes row p of y. */
+typedef struct linear_job {
+    const linear_path *path;
+    const ds_tensor   *x, *y;
+    const int32_t     *map;
+    const ds_weight   *w;
+    int64_t            x0;     /* first column of x */
+} linear_job;
+
+static inline int64_t smaller(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+static inline int64_t scale_bytes(const linear_job *j) /* of a block */
+{
+    switch (j->w->dtype) {
+    case DS_E4M3: return BLOCK / j->path->scale_every * (int64_t)sizeof(float);
+    case DS_MXFP4: return BLOCK / DS_BLOCK_MXFP4;
+    case DS_NVFP4: return BLOCK / DS_BLOCK_NVFP4;
+    default: return 0;
+    }
+}
+
+/* The scales of one row of FP8 blocks, as floats. */
+static inline void widen_scales(float *out, const linear_job *j, int64_t scale_row)
+{
+    const ds_weight *w = j->w;
+    const int64_t    n = ds_ceil_div(w->k, w->block_k), each = w->block_k / j->path->scale_every;
+    const int64_t    end = ds_ceil_div(w->k, BLOCK) * (BLOCK / j->path->scale_every);
+
+    for (int64_t i = 0; i < n; i++) {
+        const float s = ds_block_scale(w->scale, w->scale_dtype, scale_row * n + i);
+        for (int64_t e = i * each; e < smaller((i + 1) * each, end); e++) out[e] = s;
+    }
+    for (int64_t e = n * each; e < end; e++) out[e] = 0.0f;
+}
+
+/* Rows [o, o + n) of W, and the last one again up to the next multiple of four: kernels take whole groups. A tile
+ * meets two rows of FP8 blocks at most, `wide` has room for both. */
+static inline void find_rows(weight_row row[TILE], const linear_job *j, int64_t o, int64_t n, float (*wide)[MAX_K / MIN_SCALE])
+{
+    const ds_weight *w = j->w;
+    const int64_t    row_bytes = ds_row_bytes(w->dtype, w->k), first = w->dtype == DS_E4M3 ? o / w->block_n : 0;
+
+    if (w->dtype == DS_E4M3)
+        for (int64_t s = first; s <= (o + n - 1) / w->block_n; s++) widen_scales(wide[s - first], j, s);
+    for (int64_t r = 0; r < ds_ceil_div(n, 4) * 4; r++) {
+        const int64_t  at = o + smaller(r, n - 1);
+        const uint8_t *scale = w->scale;
+        if (w->dtype == DS_E4M3) scale = (const uint8_t *)wide[at / w->block_n - first];
+        if (w->dtype == DS_MXFP4) scale += at * ds_ceil_div(w->k, DS_BLOCK_MXFP4);
+        if (w->dtype == DS_NVFP4) scale += at * ds_ceil_div(w->k, DS_BLOCK_NVFP4);
+        row[r] = (weight_row){ (const uint8_t *)w->data + at * row_bytes, scale, j->x->dtype == DS_F32 ? w->global : 1.0f };
+    }
+}
+
+/* The values behind the last whole block: copied out with zeros behind them, so that no kernel needs a mask or reads
+ * past the end of a file. */
+static inline void last_block(vf (*acc)[MAX_ROWS], const linear_job *j, span_kernel kernel, int n_x, const span *whole)
+{
+    const ds_weight *w = j->w;
+    const int64_t    at = w->k / BLOCK, rest = w->k % BLOCK, bytes = ds_row_bytes(w->dtype, BLOCK), scales = scale_bytes(j);
+    const int64_t    stored = w->dtype == DS_MXFP4 ? ds_ceil_div(rest, DS_BLOCK_MXFP4)
+                            : w->dtype == DS_NVFP4 ? ds_ceil_div(rest, DS_BLOCK_NVFP4) : scales;
+    uint8_t          code[4][BLOCK * 4], scale[4][BLOCK / MIN_SCALE * 4];
+    weight_row       row[4];
+    const int        group = WEIGHT_ROWS(n_x);
+    span             s = *whole;
+
+    for (int r = 0; r < group; r++) {
+        row[r] = (weight_row){ code[r], scale[r], whole->w[r].global };
+        memset(code[r], 0, (size_t)bytes);
+        memset(scale[r], 0, sizeof scale[r]);
+        memcpy(code[r], whole->w[r].code + at * bytes, (size_t)ds_row_bytes(w->dtype, rest));
+        if (scales) memcpy(scale[r], whole->w[r].scale + at * scales, (size_t)stored);
+    }
+    s.x = (const char *)whole->x + at * BLOCK * j->path->x_bytes * n_x;
+    s.w = row;
+    s.begin = 0;
+    s.end = 1;
+    s.ahead = 0;
+    kernel(acc, &s);
+}
+
+/* y[p .. p + n_x)[o .. o + n_o) from packed rows at `x`; n_x is 1, 2, 4 or 8. */
+static inline void tile(const linear_job *j, const weight_row *row, int64_t o, int64_t n_o, const void *x, int64_t p, int n_x)
+{
+    const ds_weight  *w = j->w;
+    const int         group = WEIGHT_ROWS(n_x);
+    const span_kernel kernel = j->path->kernel[w->dtype][n_x == 8 ? 3 : n_x / 2];
+    const int64_t     blocks = w->k / BLOCK, step = L1_BYTES / (BLOCK * j->path->x_bytes * n_x);
+    span              s = { .x = x, .ahead = group * ds_row_bytes(w->dtype, w->k) };
+    vf               acc[TILE][MAX_ROWS];
+
+    for (int64_t r = 0; r < TILE; r++)
+        for (int c = 0; c < n_x; c++) acc[r][c] = v_set(0.0f);
+    for (s.begin = 0; s.begin < blocks; s.begin = s.end) {
+        s.end = smaller(s.begin + step, blocks);
+        for (int64_t r = 0; r < n_o; r += group) {
+            s.w = row + r;
+            kernel(acc + r, &s);
+        }
+    }
+    for (int64_t r = 0; r < n_o && w->k % BLOCK; r += group) {
+        s.w = row + r;
+        last_block(acc + r, j, kernel, n_x, &s);
+    }
+    for (int c = 0; c < n_x; c++) {
+        double factor = 1.0;
+        if (j->x->dtype != DS_F32 && w->dtype == DS_NVFP4) factor = (double)w->global;
+        if (j->x->dtype == DS_NVFP4) factor *= (double)j->x->global[j->map ? j->map[p + c] : p + c];
+        for (int64_t r = 0; r < n_o; r++)
+            ds_put(j->y, (p + c) * ds_width(j->y) + o + r, (float)((double)v_sum(acc[r][c]) * factor));
+    }
+}
+
+/* Can product() take these? What cannot is rare enough for the scalar definition. */
+static inline bool fits(const ds_weight *w)
+{
+    return w->k <= MAX_K && (w->dtype != DS_E4M3 || (w->block_n >= TILE && w->block_k % MIN_SCALE == 0));
+}
+
+/* How many of n rows of x a kernel takes at once. */
+static inline int64_t together(int64_t n)
+{
+    return n >= MAX_ROWS ? MAX_ROWS : n >= 4 ? 4 : n >= 2 ? 2 : 1;
+}
+
+/* Pairs [p0, p1) with weight rows [o0, o1). */
+static inline void product(const linear_job *j, int64_t p0, int64_t p1, int64_t o0, int64_t o1)
+{
+    _Alignas(64) uint8_t packed[PACKED_BYTES];
+    float                wide[2][MAX_K / MIN_SCALE];
+    weight_row           row[TILE];
+    const int64_t        stride = ds_ceil_div(j->w->k, BLOCK) * BLOCK * j->path->x_bytes;
+    int64_t              room = PACKED_BYTES / stride;
+
+    if (room > MAX_ROWS) room -= room % MAX_ROWS;
+    for (int64_t p = p0; p < p1; p += room) {
+        const int64_t n = smaller(room, p1 - p);
+        for (int64_t i = 0, n_x; i < n; i += n_x) {
+            n_x = together(n - i);
+            for (int64_t c = 0; c < n_x; c++)
+                j->path->pack(packed + i * stride + c * LANES * 4, n_x, j->x, j->map ? j->map[p + i + c] : p + i + c, j->x0,
+                              j->w->k, j->w->dtype);
+        }
+        for (int64_t o = o0; o < o1; o += TILE) {
+            const int64_t n_o = smaller(TILE, o1 - o);
+            find_rows(row, j, o, n_o, wide);
+            for (int64_t i = 0, n_x; i < n; i += n_x) {
+                n_x = together(n - i);
+                tile(j, row, o, n_o, packed + i * stride, p + i, (int)n_x);
+            }
+        }
+    }
+}
+
+/* Units [begin, end) of a linear: in each group their weight rows are neighbours. */
+static inline void linear_units(const linear_path *path, const ds_linear_args *a, int64_t begin, int64_t end)
+{
+    const int64_t per_group = a->w.n / a->n_groups, tiles = ds_ceil_div(per_group, TILE);
+
+    while (begin < end) {
+        const int64_t    g = begin / tiles, stop = smaller(end, (g + 1) * tiles);
+        const linear_job j = { path, &a->x, &a->y, NULL, &a->w, g * a->w.k };
+        product(&j, 0, a->y.shape[0], g * per_group + (begin - g * tiles) * TILE,
+                g * per_group + smaller((stop - g * tiles) * TILE, per_group));
+        begin = stop;
+    }
+}
+
+static inline void expert_units(const linear_path *path, const ds_expert_linear_args *a, int64_t begin, int64_t end)
+{
+    for (int32_t e = 0; e < a->n_experts; e++) {
+        const linear_job j = { path, &a->x, &a->y, a->row, &a->w[e], 0 };
+        if (a->offset[e] < a->offset[e + 1])
+            product(&j, a->offset[e], a->offset[e + 1], begin * TILE, smaller(end * TILE, a->w[e].n));
+    }
+}
+
+#endif
