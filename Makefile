@@ -3,6 +3,7 @@
 #   make            build build/dsv4              make fuzz       the parsers under libFuzzer, FUZZ_SECONDS each
 #   make demo       a story and a sum             make layers     who includes whom; fails if one goes up
 #   make test       all tests; SAN=1, TSAN=1      make install    to $(DESTDIR)$(PREFIX)        make clean
+#   make check      every variant of every op against the reference; OP='linear rope', BENCH=1
 
 BUILD        := build$(if $(SAN),-san)$(if $(TSAN),-tsan)
 CMAKE_FLAGS  := $(if $(SAN),-DDSV4_SAN=ON) $(if $(TSAN),-DDSV4_TSAN=ON)
@@ -12,7 +13,7 @@ PREFIX       ?= /usr/local
 FUZZ_SECONDS ?= 60
 JOBS         ?= $(shell nproc)
 
-.PHONY: all setup ready demo test fuzz layers install clean
+.PHONY: all setup ready demo test check fuzz layers install clean
 
 all: $(BUILD)/CMakeCache.txt
 	@MAKEFLAGS= cmake --build $(BUILD) --parallel $(JOBS)
@@ -35,6 +36,9 @@ demo: ready
 
 test: ready
 	ctest --test-dir $(BUILD) --output-on-failure $(CTEST_FLAGS)
+
+check: ready
+	$(BUILD)/dsv4-check $(OP) $(if $(BENCH),--bench)
 
 fuzz:
 	@script/setup build fuzz
