@@ -95,7 +95,7 @@ static void test_usage_errors(void **state)
     expect_error(run_full((const char *const[]){ PROGRAM, NULL }, NULL, 0, -1), 2, "expected a verb");
     expect_error(DSV4("frobnicate"), 2, "unknown verb 'frobnicate'");
     expect_error(DSV4("--frobnicate"), 2, "unknown option '--frobnicate'");
-    expect_error(DSV4("quantize"), 2, "'quantize' is not part of this build");
+    expect_error(DSV4("compare"), 2, "'compare' is not part of this build");
     expect_error(DSV4("run", "-p", "x", "--frob"), 2, "unknown option '--frob'");
     expect_error(DSV4("run", "-p", "x", "--temperatur=1"), 2, "unknown option '--temperatur'");
     expect_error(DSV4("run", "-p"), 2, "-p: expected TEXT, found nothing");
@@ -169,11 +169,11 @@ static void test_other_programs(void **state)
     (void)state;
 
     snprintf(program, sizeof program, "%s/dsv4", folder);
-    snprintf(other, sizeof other, "%s/dsv4-bench", folder);
+    snprintf(other, sizeof other, "%s/dsv4-compare", folder);
     folder_write(folder, "dsv4", data, size);
-    folder_write_text(folder, "dsv4-bench", "#!/bin/sh\necho \"$@\"\nexit 7\n");
+    folder_write_text(folder, "dsv4-compare", "#!/bin/sh\necho \"$@\"\nexit 7\n");
     assert_int_equal(chmod(program, 0700) | chmod(other, 0700), 0);
-    run_result r = run_full((const char *const[]){ program, "bench", "--csv", "x", NULL }, NULL, 0, -1);
+    run_result r = run_full((const char *const[]){ program, "compare", "--csv", "x", NULL }, NULL, 0, -1);
     expect(&r, 7);
     assert_string_equal(r.out, "--csv x\n");
     run_free(&r);

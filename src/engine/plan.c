@@ -1,7 +1,5 @@
 /* plan.c - all sizes of an engine, before anything is taken: dsv4_engine_plan() and dsv4_engine_open() share it. */
-#include <stdio.h>
-#include <unistd.h>
-
+#include "base/memory.h"
 #include "engine/engine.h"
 
 enum { MAX_SEQUENCES = 65536, MAX_BATCH_TOKENS = 1 << 20 };
@@ -9,23 +7,6 @@ enum { MAX_SEQUENCES = 65536, MAX_BATCH_TOKENS = 1 << 20 };
 dsv4_engine_config dsv4_engine_config_default(void)
 {
     return (dsv4_engine_config){ .max_sequences = 64, .max_batch_tokens = 512 };
-}
-
-/* Memory that can still be had without pushing others out, in bytes. */
-static uint64_t available_memory(void)
-{
-    unsigned long long kib;
-    char               line[128];
-    FILE              *f = fopen("/proc/meminfo", "re");
-
-    while (f && fgets(line, sizeof line, f))
-        if (sscanf(line, "MemAvailable: %llu kB", &kib) == 1) {
-            fclose(f);
-            return (uint64_t)kib * 1024;
-        }
-    if (f) fclose(f);
-    const long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
-    return pages > 0 && size > 0 ? (uint64_t)pages * (uint64_t)size / 2 : 0;
 }
 
 static ds_status check_config(const dsv4_model *model, const dsv4_engine_config *c)
@@ -127,7 +108,7 @@ static ds_status plan_cache(const dsv4_model *model, const dsv4_engine_config *c
     const int64_t wanted = c->max_context ? c->max_context : model->info.max_context;
     uint64_t      budget = c->cache_bytes;
     if (!budget) {
-        const uint64_t free = available_memory(), rest = p->weight_bytes + state;
+        const uint64_t free = ds_memory_available(), rest = (ds_checkpoint_resident(model->checkpoint) ? 0 : p->weight_bytes) + state;
         budget = free > rest ? (free - rest) / 2 : 0;
     }
     int64_t blocks = c->max_sequences * blocks_for(wanted);
