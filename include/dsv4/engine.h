@@ -91,6 +91,33 @@ typedef struct dsv4_stats {
 DSV4_API dsv4_status dsv4_engine_stats(const dsv4_engine *engine, dsv4_stats *stats);
 DSV4_API dsv4_status dsv4_engine_get_plan(const dsv4_engine *engine, dsv4_plan *plan);
 
+/* ---- profiles: where the time goes. Nothing of it runs, and nothing is slower, until one is started ---- */
+
+enum { DSV4_MAX_OPS = 64 };
+
+typedef struct dsv4_op_profile {
+    const char *name;         /* "expert_linear"; static */
+    int64_t     calls;
+    double      seconds;
+    double      weight_bytes; /* read of weights: of experts, those that a token was sent to */
+    double      cache_bytes;  /* read of caches */
+    double      data_bytes;   /* read and written of everything else */
+    double      flops;        /* of products */
+} dsv4_op_profile;
+
+typedef struct dsv4_profile {
+    dsv4_op_profile op[DSV4_MAX_OPS];
+    int32_t         n_ops;
+    int64_t         n_steps;
+    double          seconds;  /* of the steps as a whole, sampling included */
+} dsv4_profile;
+
+/* Time every op of the steps from here on; from zero if one is running already. */
+DSV4_API dsv4_status dsv4_engine_profile_start(dsv4_engine *engine);
+
+/* What was measured since; then it is off again. DSV4_EINVAL if none is running. */
+DSV4_API dsv4_status dsv4_engine_profile_stop(dsv4_engine *engine, dsv4_profile *profile);
+
 /* ---- sequences ---- */
 
 typedef struct dsv4_sampling {

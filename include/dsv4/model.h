@@ -28,6 +28,32 @@ DSV4_API dsv4_model_config dsv4_model_config_default(void);
 DSV4_API dsv4_status dsv4_model_open(dsv4_model **out, const char *path, const dsv4_model_config *config);
 DSV4_API void        dsv4_model_close(dsv4_model *model);
 
+/* ---- models of random weights: for benchmarks and tests without a checkpoint ---- */
+
+/* The ways in which whole checkpoints are published; dsv4_convert() writes them too. */
+typedef enum dsv4_flavour {
+    DSV4_FLAVOUR_OFFICIAL = 0, /* FP8 in blocks of 128x128, routed experts MXFP4 */
+    DSV4_FLAVOUR_NVFP4,        /* the same with NVFP4 routed experts */
+    DSV4_FLAVOUR_BF16,
+    DSV4_N_FLAVOURS
+} dsv4_flavour;
+
+DSV4_API const char *dsv4_flavour_name(dsv4_flavour flavour); /* "official", "nvfp4", "bf16"; static */
+
+typedef struct dsv4_synthetic {
+    const char  *shape;     /* "flash", "pro" or "demo": every matrix as large as that model's */
+    int32_t      n_layers;  /* default 0: the model's own. Else the first three are one of each kind (window only with
+                               hash routing, ratio 4, ratio 128), and the model's own order goes on behind them */
+    dsv4_flavour flavour;   /* default official */
+    bool         draft;     /* with the MTP block; default false */
+    uint64_t     seed;      /* the same seed gives the same weights, for any number of threads; default 0 */
+    int32_t      n_threads; /* that fill the memory; default 0: physical cores this process may use */
+} dsv4_synthetic;
+
+/* Build such a model in memory: random codes, scales that keep activations near one. No tokenizer. With
+ * headers_only no memory is taken. DSV4_ENOMEM, before anything is taken, if the machine has too little free. */
+DSV4_API dsv4_status dsv4_model_synthetic(dsv4_model **out, const dsv4_synthetic *spec, const dsv4_model_config *config);
+
 /* How a tensor or module is stored. */
 typedef enum dsv4_format {
     DSV4_F32 = 0,

@@ -30,6 +30,7 @@ int cli_perplexity(int argc, char **argv);
 int cli_tokenize(int argc, char **argv);
 int cli_detokenize(int argc, char **argv);
 int cli_inspect(int argc, char **argv);
+int cli_bench(int argc, char **argv);
 int cli_compare(int argc, char **argv);
 
 /* ---- signals (main.c) ---- */
@@ -133,6 +134,8 @@ const char *cli_program_folder(void);
 /* MODEL as the user gave it (NULL: left out), else $DSV4_MODEL, else the demo. NULL after an error line. */
 const char *cli_model_path(const char *operand);
 
+/* "flash:3" and a flavour: random weights in memory. */
+int  cli_model_synthetic(cli_session *s, const char *shape, dsv4_flavour flavour, const cli_common *common);
 int  cli_model_open(cli_session *s, const char *operand, const cli_common *common, bool headers_only);
 int  cli_need_tokenizer(const cli_session *s);
 /* `config` from cli_engine_config(), changed by the verb as it needs. */

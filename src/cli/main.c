@@ -22,7 +22,7 @@ static const verb verbs[] = {
     { "run", cli_run, "write text for a prompt, stream it" },
     { "chat", cli_chat, "talk to the model" },
     { "serve", NULL, "HTTP server" },
-    { "bench", NULL, "prefill and decode speed against this machine's own limits" },
+    { "bench", cli_bench, "prefill and decode speed against this machine's own limits" },
     { "logits", cli_logits, "the logits of a token sequence, to a file" },
     { "perplexity", cli_perplexity, "how well the model predicts a file" },
     { "tokenize", cli_tokenize, "bytes to token ids" },

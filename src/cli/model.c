@@ -70,6 +70,30 @@ int cli_model_open(cli_session *s, const char *operand, const cli_common *common
     return CLI_GO;
 }
 
+int cli_model_synthetic(cli_session *s, const char *shape, dsv4_flavour flavour, const cli_common *common)
+{
+    dsv4_synthetic    spec = { .flavour = flavour, .n_threads = (int32_t)common->threads };
+    dsv4_model_config config = dsv4_model_config_default();
+    const double      start = cli_now_ms();
+    const char       *colon = strchr(shape, ':');
+    char              name[16], *end;
+
+    *s = (cli_session){ 0 };
+    snprintf(name, sizeof name, "%.*s", (int)(colon ? colon - shape : (ptrdiff_t)strlen(shape)), shape);
+    spec.shape = name;
+    if (colon) {
+        const long n = strtol(colon + 1, &end, 10);
+        if (end == colon + 1 || *end || n < 3 || n > DSV4_MAX_LAYERS)
+            return cli_error(CLI_USAGE, "--synthetic: expected 3 to %d layers behind the colon, found '%s'", DSV4_MAX_LAYERS,
+                             colon + 1);
+        spec.n_layers = (int32_t)n;
+    }
+    config.log = cli_log(common);
+    if (dsv4_model_synthetic(&s->model, &spec, &config) || dsv4_model_get_info(s->model, &s->info)) return cli_failed();
+    s->load_ms = cli_now_ms() - start;
+    return CLI_GO;
+}
+
 int cli_need_tokenizer(const cli_session *s)
 {
     if (s->tokenizer) return CLI_GO;

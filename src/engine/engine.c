@@ -4,6 +4,7 @@
 #include <time.h>
 
 #include "base/alloc.h"
+#include "op/profile.h"
 
 static double now(void)
 {
@@ -71,6 +72,7 @@ void dsv4_engine_close(dsv4_engine *e)
     for (int32_t i = 0; e->sequence && i < e->config.max_sequences; i++)
         if (e->sequence[i].open) ds_sequence_release(&e->sequence[i]);
     if (e->be) {
+        ds_profile_stop(e->be, NULL);
         ds_storage_close(&e->storage, e->be);
         if (e->scratch) e->be->release(e->be, e->scratch, (size_t)e->plan.scratch_bytes);
         e->be->close(e->be);
@@ -160,11 +162,30 @@ dsv4_status dsv4_engine_step(dsv4_engine *e)
     if ((rc = ds_schedule(e))) return rc; /* no memory for anyone: nothing was touched */
     if (e->batch.n_tokens == 0) return DSV4_AGAIN;
     ds_schedule_rows(e);
+    if (e->be->profile) ds_profile_batch(e->be->profile, &e->batch, e->net->config.sliding_window, e->net->config.index_topk);
     rc = ds_checkpoint_unchanged(e->model->checkpoint);
     if (!rc) rc = forward(e);
     if (!rc) rc = sample(e);
     if (rc) return e->broken = rc == DSV4_ENOMEM ? DSV4_EDEVICE : rc; /* ENOMEM is what one can recover from */
-    count_step(e, now() - start);
+    const double seconds = now() - start;
+    count_step(e, seconds);
+    if (!e->be->profile) return DSV4_OK;
+    e->be->profile->counts.n_steps++;
+    e->be->profile->counts.seconds += seconds;
+    return DSV4_OK;
+}
+
+dsv4_status dsv4_engine_profile_start(dsv4_engine *e)
+{
+    if (!e) return ds_fail(DSV4_EINVAL, "dsv4_engine_profile_start: engine is NULL");
+    return ds_profile_start(e->be, e->net->config.n_experts);
+}
+
+dsv4_status dsv4_engine_profile_stop(dsv4_engine *e, dsv4_profile *profile)
+{
+    if (!e || !profile) return ds_fail(DSV4_EINVAL, "dsv4_engine_profile_stop: an argument is NULL");
+    if (!e->be->profile) return ds_fail(DSV4_EINVAL, "dsv4_engine_profile_stop: no profile is running");
+    ds_profile_stop(e->be, profile);
     return DSV4_OK;
 }
 

@@ -1,7 +1,5 @@
 /* plan.c - all sizes of an engine, before anything is taken: dsv4_engine_plan() and dsv4_engine_open() share it. */
-#include <stdio.h>
-#include <unistd.h>
-
+#include "base/memory.h"
 #include "engine/engine.h"
 
 enum { MAX_SEQUENCES = 65536, MAX_BATCH_TOKENS = 1 << 20 };
@@ -9,44 +7,6 @@ enum { MAX_SEQUENCES = 65536, MAX_BATCH_TOKENS = 1 << 20 };
 dsv4_engine_config dsv4_engine_config_default(void)
 {
     return (dsv4_engine_config){ .max_sequences = 64, .max_batch_tokens = 512 };
-}
-
-/* A number in a file of the kernel's; UINT64_MAX if there is none ("max"). */
-static uint64_t kernel_number(const char *path)
-{
-    unsigned long long value;
-    FILE              *f = fopen(path, "re");
-    const bool         found = f && fscanf(f, "%llu", &value) == 1;
-
-    if (f) fclose(f);
-    return found ? value : UINT64_MAX;
-}
-
-/* Memory that can still be had without pushing others out, in bytes. */
-static uint64_t system_memory(void)
-{
-    unsigned long long kib;
-    char               line[128];
-    FILE              *f = fopen("/proc/meminfo", "re");
-
-    while (f && fgets(line, sizeof line, f))
-        if (sscanf(line, "MemAvailable: %llu kB", &kib) == 1) {
-            fclose(f);
-            return (uint64_t)kib * 1024;
-        }
-    if (f) fclose(f);
-    const long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
-    return pages > 0 && size > 0 ? (uint64_t)pages * (uint64_t)size / 2 : 0;
-}
-
-/* The same, within the control group's limit: a container is ended for what the system would still give. */
-static uint64_t available_memory(void)
-{
-    const uint64_t system = system_memory(), limit = kernel_number("/sys/fs/cgroup/memory.max");
-    const uint64_t used = limit == UINT64_MAX ? 0 : kernel_number("/sys/fs/cgroup/memory.current");
-    const uint64_t group = used < limit ? limit - used : 0;
-
-    return group < system ? group : system;
 }
 
 static ds_status check_config(const dsv4_model *model, const dsv4_engine_config *c)
@@ -148,7 +108,7 @@ static ds_status plan_cache(const dsv4_model *model, const dsv4_engine_config *c
     const int64_t wanted = c->max_context ? c->max_context : model->info.max_context;
     uint64_t      budget = c->cache_bytes;
     if (!budget) {
-        const uint64_t free = available_memory(), rest = p->weight_bytes + state;
+        const uint64_t free = ds_memory_available(), rest = (ds_checkpoint_resident(model->checkpoint) ? 0 : p->weight_bytes) + state;
         budget = free > rest ? (free - rest) / 2 : free / 16; /* weights that do not fit are read from disk again and again */
     }
     int64_t blocks = c->max_sequences * blocks_for(wanted);

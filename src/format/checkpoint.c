@@ -236,6 +236,30 @@ fail:
     return rc;
 }
 
+ds_status ds_checkpoint_of(ds_checkpoint **out, const char *path, const ds_config *config, ds_stored *tensors, int64_t n,
+                           char *text, void *pages, size_t page_bytes)
+{
+    ds_checkpoint *cp = ds_zalloc(sizeof *cp);
+    ds_status      rc;
+
+    *out = NULL;
+    if (!cp) {
+        ds_free(tensors);
+        ds_free(text);
+        ds_free_pages(pages, page_bytes);
+        return ds_fail(DSV4_ENOMEM, "%s: no memory to open it", path);
+    }
+    *cp = (ds_checkpoint){ .config = *config, .tensors = tensors, .n = n, .index_text = text, .pages = pages,
+                           .page_bytes = page_bytes, .complete = true, .headers_only = !pages, .path = ds_strdup(path) };
+    for (int64_t i = 0; i < n; i++) cp->file_bytes += tensors[i].bytes;
+    rc = cp->path ? name_tensors(cp) : ds_fail(DSV4_ENOMEM, "%s: no memory to open it", path);
+    if (rc) ds_checkpoint_close(cp);
+    else *out = cp;
+    return rc;
+}
+
+bool ds_checkpoint_resident(const ds_checkpoint *cp) { return cp->pages != NULL; }
+
 void ds_checkpoint_close(ds_checkpoint *cp)
 {
     if (!cp) return;
@@ -249,6 +273,8 @@ void ds_checkpoint_close(ds_checkpoint *cp)
     ds_free(cp->tensors);
     ds_free(cp->sorted);
     ds_free(cp->names);
+    ds_free(cp->asked);
+    ds_free_pages(cp->pages, cp->page_bytes);
     ds_free(cp->path);
     ds_free(cp);
 }

@@ -67,6 +67,31 @@ ds_status ds_checkpoint_table(ds_checkpoint *cp, const char *canonical, int64_t 
  * v_scale, input_scale, rotary buffers); DSV4_EFORMAT names the first that is neither used nor known. */
 ds_status ds_checkpoint_finish(ds_checkpoint *cp);
 
+/* ---- checkpoints without files ---- */
+
+/* What the binder asks a checkpoint for. */
+typedef enum ds_ask { DS_ASK_LINEAR, DS_ASK_VECTOR, DS_ASK_TABLE } ds_ask;
+
+typedef struct ds_asked {
+    char    name[96];  /* a linear module's has no ".weight" */
+    ds_ask  kind;
+    int32_t rank;
+    int64_t shape[2];
+} ds_asked;
+
+/* A checkpoint that has whatever it is asked for, without data, and writes it down: bound to a network it tells
+ * the parts of a model, so that their names and shapes stand in one place. `draft`: whether it has an MTP block. */
+ds_status       ds_checkpoint_ask(ds_checkpoint **out, const char *path, const ds_config *config, bool draft);
+const ds_asked *ds_checkpoint_asked(const ds_checkpoint *cp, int64_t *n);
+
+/* A checkpoint of tensors in memory. It owns tensors[n], `text` (their names; ds_free) and `pages` (their data;
+ * ds_free_pages), also when this fails. */
+ds_status ds_checkpoint_of(ds_checkpoint **out, const char *path, const ds_config *config, ds_stored *tensors, int64_t n,
+                           char *text, void *pages, size_t page_bytes);
+
+/* Its data is memory that was taken already, not files that are read as they are needed. */
+bool ds_checkpoint_resident(const ds_checkpoint *cp);
+
 /* DSV4_EIO names a data file whose size has changed since it was mapped. */
 ds_status ds_checkpoint_unchanged(const ds_checkpoint *cp);
 

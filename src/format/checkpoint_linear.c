@@ -342,6 +342,7 @@ ds_status ds_checkpoint_linear(ds_checkpoint *cp, const char *name, int64_t n, i
     *w = (ds_weight){ .global = 1, .n = n, .k = k };
     if (n < 1 || k < 1 || n > INT32_MAX || k > INT32_MAX)
         return ds_fail(DSV4_EINVAL, "%s: module %s: no matrix of [%lld, %lld]", cp->path, name, (long long)n, (long long)k);
+    if (cp->asking) return ds_checkpoint_note(cp, name, DS_ASK_LINEAR, 2, (const int64_t[2]){ n, k });
     collect(&m, cp, name);
     ds_stored *fused = find_fused(cp, name, &expert, &matrix);
     if (fused && m.n)
@@ -372,6 +373,7 @@ bool ds_checkpoint_has(const ds_checkpoint *cp, const char *canonical)
     const size_t n = strlen(canonical), m = sizeof ".weight" - 1;
     int          expert, matrix;
 
+    if (cp->asking) return cp->asking_draft || strncmp(canonical, "mtp.", 4);
     if (ds_checkpoint_find(cp, canonical)) return true;
     if (n <= m || n >= sizeof name - 16 || strcmp(canonical + n - m, ".weight")) return false;
     snprintf(name, sizeof name, "%s_packed", canonical);
@@ -418,6 +420,7 @@ ds_status ds_checkpoint_vector(ds_checkpoint *cp, const char *canonical, int ran
     ds_status    rc;
 
     *v = (ds_vector){ 0 };
+    if (cp->asking) return ds_checkpoint_note(cp, canonical, DS_ASK_VECTOR, rank, shape);
     if ((rc = find_table(&t, cp, canonical, false, rank, shape))) return rc;
     v->n = 1;
     for (int i = 0; i < rank; i++) v->n *= shape[i];
@@ -435,6 +438,8 @@ ds_status ds_checkpoint_table(ds_checkpoint *cp, const char *canonical, int64_t 
     ds_status     rc;
 
     *data = NULL;
+    *dtype = DS_I64;
+    if (cp->asking) return ds_checkpoint_note(cp, canonical, DS_ASK_TABLE, 2, shape);
     if ((rc = find_table(&t, cp, canonical, true, 2, shape))) return rc;
     *data = t->data;
     *dtype = t->rank >= 0 ? t->dtype : DS_I64;

@@ -31,8 +31,17 @@ struct ds_checkpoint {
     char             *names;        /* owns official names that differ from the stored ones */
     uint64_t          file_bytes;
     bool              complete, headers_only;
+    void             *pages;        /* tensors in memory; NULL: mapped files */
+    size_t            page_bytes;
+    ds_asked         *asked;        /* [n_asked] what was asked for; */
+    int64_t           n_asked, asked_capacity;
+    bool              asking;       /*   everything is granted then */
+    bool              asking_draft;
     ds_flavour_counts counts;
 };
+
+/* Write down what was asked for. */
+ds_status ds_checkpoint_note(ds_checkpoint *cp, const char *name, ds_ask kind, int rank, const int64_t *shape);
 
 /* The first entry of cp->sorted whose official name is not below `key`. */
 int64_t ds_checkpoint_lower(const ds_checkpoint *cp, const char *key);

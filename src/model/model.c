@@ -103,6 +103,15 @@ static ds_status open_tokenizer(dsv4_model *model, const char *path)
     return DSV4_OK;
 }
 
+ds_status ds_model_bind(dsv4_model *model)
+{
+    ds_status rc = check_limits(ds_checkpoint_config(model->checkpoint), ds_checkpoint_path(model->checkpoint));
+
+    if (!rc) rc = ds_network_open(&model->net, model->checkpoint, &model->info);
+    if (!rc) fill_info(&model->info, model->checkpoint, &model->net);
+    return rc;
+}
+
 dsv4_status dsv4_model_open(dsv4_model **out, const char *path, const dsv4_model_config *config)
 {
     if (!out) return ds_fail(DSV4_EINVAL, "dsv4_model_open: out is NULL");
@@ -114,9 +123,7 @@ dsv4_status dsv4_model_open(dsv4_model **out, const char *path, const dsv4_model
     if (config) model->log = config->log;
     model->headers_only = config && config->headers_only;
     ds_status rc = ds_checkpoint_open(&model->checkpoint, path, model->headers_only, &model->log);
-    if (!rc) rc = check_limits(ds_checkpoint_config(model->checkpoint), path);
-    if (!rc) rc = ds_network_open(&model->net, model->checkpoint, &model->info);
-    if (!rc) fill_info(&model->info, model->checkpoint, &model->net);
+    if (!rc) rc = ds_model_bind(model);
     if (!rc) rc = open_tokenizer(model, path);
     if (rc) {
         dsv4_model_close(model);

@@ -15,4 +15,7 @@ struct dsv4_model {
     dsv4_log         log;
 };
 
+/* Bind the network of the opened checkpoint and fill the info. On failure the caller closes the model. */
+ds_status ds_model_bind(dsv4_model *model);
+
 #endif

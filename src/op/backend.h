@@ -50,6 +50,7 @@ struct ds_backend {
     ds_status (*copy)(ds_backend *be, void *dst, const void *src, size_t bytes); /* device to device */
     ds_status (*sync)(ds_backend *be);                                       /* wait, and report the first error */
     void      (*close)(ds_backend *be);
+    struct ds_profile *profile;                                              /* NULL but while one is taken: profile.h */
     ds_ops      ops;
 };
 
