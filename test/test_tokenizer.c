@@ -2,6 +2,8 @@
  * test_tokenizer_load.c has other files and hostile ones, test_tokenizer_parts.c splits and merges by themselves. */
 #include "test.h"
 
+#include "random_text.h"
+
 #include <jansson.h>
 #include <pthread.h>
 #include <sys/stat.h>
@@ -326,31 +328,6 @@ static void lookups(void **state)
     assert_int_equal(dsv4_tokenizer_open(&(dsv4_tokenizer *){ NULL }, TEST_PATH("test")), DSV4_EIO);
     assert_int_equal(dsv4_tokenizer_open(&(dsv4_tokenizer *){ NULL }, NULL), DSV4_EINVAL);
     dsv4_tokenizer_close(NULL);
-}
-
-static uint64_t next_random(uint64_t *s)
-{
-    *s ^= *s << 13;
-    *s ^= *s >> 7;
-    return *s ^= *s << 17;
-}
-
-/* Fill text with bytes, or with parts that the patterns tell apart. */
-static void random_text(uint64_t *seed, char *text, size_t size, bool bytes)
-{
-    static const char *const parts[] = {
-        " ", "  ", "\n", "\r\n", "\t", "\xc2\x85", "\xe2\x80\xa8", "\xe1\xa0\x8e", "a", "Z", "word", "1",
-        "\xd9\xa1", "\xe4\xb8\x9c", "\xe3\x82\xab", "!", ".", "\xe3\x80\x82", "$", "\xcc\x81", "\xf0\x9f\x98\x80", "<think>",
-        "<", "\xef\xbd\x9c", "\xff", "\xe4\xb8", "\x01", "'s" };
-    size_t at = 0;
-
-    while (at < size) {
-        const uint64_t r = next_random(seed);
-        const char     byte = (char)(r >> 32), *part = bytes ? &byte : parts[r % (sizeof parts / sizeof *parts)];
-        const size_t   n = bytes ? 1 : strlen(part);
-        for (uint64_t times = 1 + (r >> 20) % 3; times && at + n <= size; times--, at += n) memcpy(text + at, part, n);
-        if (at + n > size && at < size) text[at++] = ' ';
-    }
 }
 
 static void round_trips(void **state)

@@ -2,18 +2,13 @@
  * limits of a match, and that time grows with the text and no faster. */
 #include "test.h"
 
+#include "random_text.h"
+
 #include <time.h>
 
 #include "base/alloc.h"
 #include "dsv4/tokenizer.h"
 #include "format/tokenizer_internal.h"
-
-static uint64_t next_random(uint64_t *s)
-{
-    *s ^= *s << 13;
-    *s ^= *s >> 7;
-    return *s ^= *s << 17;
-}
 
 /* By the definition: the lowest rank anywhere, the leftmost of it, until there is none. */
 static size_t merge_naively(const ds_merge *merges, int n_merges, int32_t *id, size_t n)
@@ -233,24 +228,6 @@ static ds_status take_piece(void *cookie, const uint8_t *piece, size_t size)
     assert_true(piece == p->text + (p->n ? p->end[p->n - 1] : 0));
     p->end[p->n++] = (size_t)(piece - p->text) + size;
     return DSV4_OK;
-}
-
-/* Fill text with bytes, or with parts that the patterns tell apart. */
-static void random_text(uint64_t *seed, char *text, size_t size, bool bytes)
-{
-    static const char *const parts[] = {
-        " ", "  ", "\n", "\r\n", "\t", "\xc2\x85", "\xe2\x80\xa8", "\xe1\xa0\x8e", "a", "Z", "word", "1",
-        "\xd9\xa1", "\xe4\xb8\x9c", "\xe3\x82\xab", "!", ".", "\xe3\x80\x82", "$", "\xcc\x81", "\xf0\x9f\x98\x80", "<think>",
-        "<", "\xef\xbd\x9c", "\xff", "\xe4\xb8", "\x01", "'s" };
-    size_t at = 0;
-
-    while (at < size) {
-        const uint64_t r = next_random(seed);
-        const char     byte = (char)(r >> 32), *part = bytes ? &byte : parts[r % (sizeof parts / sizeof *parts)];
-        const size_t   n = bytes ? 1 : strlen(part);
-        for (uint64_t times = 1 + (r >> 20) % 3; times && at + n <= size; times--, at += n) memcpy(text + at, part, n);
-        if (at + n > size && at < size) text[at++] = ' ';
-    }
 }
 
 /* The interpreter cuts as the compiled patterns do. */
