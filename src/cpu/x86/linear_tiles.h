@@ -39,6 +39,7 @@ typedef struct weight_row {
 typedef struct span {
     const void       *x;       /* packed */
     const weight_row *w;
+    int64_t           n_w;     /* weight rows: whole groups */
     int64_t           begin, end; /* blocks */
     int64_t           ahead;   /* bytes from a code to the one worth prefetching */
 } span;
@@ -132,10 +133,23 @@ static inline void last_block(vf (*acc)[MAX_ROWS], const linear_job *j, span_ker
     }
     s.x = (const char *)whole->x + at * BLOCK * j->path->x_bytes * n_x;
     s.w = row;
+    s.n_w = group;
     s.begin = 0;
     s.end = 1;
     s.ahead = 0;
     kernel(acc, &s);
+}
+
+/* y[row][o .. o + n_o) = factor * the sum of each accumulator. */
+static inline void put_sums(const ds_tensor *y, int64_t row, int64_t o, int64_t n_o, vf (*acc)[MAX_ROWS], int c, double factor)
+{
+    _Alignas(64) float sum[TILE];
+
+    for (int r = 0; r < TILE; r += 4)
+        _mm_store_ps(sum + r, v_sum4(acc[r][c], acc[r + 1][c], acc[r + 2][c], acc[r + 3][c]));
+    if (factor != 1.0)
+        for (int r = 0; r < TILE; r++) sum[r] = (float)((double)sum[r] * factor);
+    for (int64_t r = 0; r < n_o; r += LANES) v_put(y, row * ds_width(y) + o + r, v_load_f32(sum + r, LANES), n_o - r);
 }
 
 /* y[p .. p + n_x)[o .. o + n_o) from packed rows at `x`; n_x is 1, 2, 4 or 8. */
@@ -145,17 +159,14 @@ static inline void tile(const linear_job *j, const weight_row *row, int64_t o, i
     const int         group = WEIGHT_ROWS(n_x);
     const span_kernel kernel = j->path->kernel[w->dtype][n_x == 8 ? 3 : n_x / 2];
     const int64_t     blocks = w->k / BLOCK, step = L1_BYTES / (BLOCK * j->path->x_bytes * n_x);
-    span              s = { .x = x, .ahead = group * ds_row_bytes(w->dtype, w->k) };
-    vf               acc[TILE][MAX_ROWS];
+    span              s = { .x = x, .w = row, .n_w = ds_ceil_div(n_o, group) * group, .ahead = group * ds_row_bytes(w->dtype, w->k) };
+    vf                acc[TILE][MAX_ROWS];
 
     for (int64_t r = 0; r < TILE; r++)
         for (int c = 0; c < n_x; c++) acc[r][c] = v_set(0.0f);
     for (s.begin = 0; s.begin < blocks; s.begin = s.end) {
         s.end = smaller(s.begin + step, blocks);
-        for (int64_t r = 0; r < n_o; r += group) {
-            s.w = row + r;
-            kernel(acc + r, &s);
-        }
+        kernel(acc, &s);
     }
     for (int64_t r = 0; r < n_o && w->k % BLOCK; r += group) {
         s.w = row + r;
@@ -165,8 +176,7 @@ static inline void tile(const linear_job *j, const weight_row *row, int64_t o, i
         double factor = 1.0;
         if (j->x->dtype != DS_F32 && w->dtype == DS_NVFP4) factor = (double)w->global;
         if (j->x->dtype == DS_NVFP4) factor *= (double)j->x->global[j->map ? j->map[p + c] : p + c];
-        for (int64_t r = 0; r < n_o; r++)
-            ds_put(j->y, (p + c) * ds_width(j->y) + o + r, (float)((double)v_sum(acc[r][c]) * factor));
+        put_sums(j->y, p + c, o, n_o, acc, c, factor);
     }
 }
 
