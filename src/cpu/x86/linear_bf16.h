@@ -159,7 +159,7 @@ INLINE void span_bf16(ds_dtype format, int n, vf (*acc)[MAX_ROWS], const span *s
     for (int64_t first = 0; first < s->n_w; first += group) {
         const weight_row *w = s->w + first;
         for (int r = 0; r < group; r++)
-            for (int c = 0; c < n; c++) total[r][c] = acc[first + r][c];
+            for (int c = 0; c < n; c++) total[r][c] = s->start ? v_set(0.0f) : acc[first + r][c];
         for (int64_t b = s->begin; b < s->end; b++) {
             const uint16_t *x = (const uint16_t *)s->x + b * BLOCK * n;
             const int64_t   eighth = (b - s->begin) % 8;

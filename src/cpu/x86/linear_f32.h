@@ -38,7 +38,7 @@ INLINE void span_f32(ds_dtype format, int n, vf (*acc)[MAX_ROWS], const span *s)
     for (int64_t first = 0; first < s->n_w; first += group) {
         const weight_row *w = s->w + first;
         for (int r = 0; r < group; r++)
-            for (int c = 0; c < n; c++) sum[r][c] = acc[first + r][c];
+            for (int c = 0; c < n; c++) sum[r][c] = s->start ? v_set(0.0f) : acc[first + r][c];
         for (int64_t b = s->begin; b < s->end; b++) {
             for (int r = 0; r < group; r++)
                 for (int64_t i = 0; i < bytes; i += 64) _mm_prefetch((const char *)w[r].code + s->ahead + b * bytes + i, _MM_HINT_T1);

@@ -41,6 +41,7 @@ typedef struct span {
     const weight_row *w;
     int64_t           n_w;     /* weight rows: whole groups */
     int64_t           begin, end; /* blocks */
+    bool              start;   /* of the sums: they are not read */
     int64_t           ahead;   /* bytes from a code to the one worth prefetching */
 } span;
 
@@ -136,6 +137,7 @@ static inline void last_block(vf (*acc)[MAX_ROWS], const linear_job *j, span_ker
     s.n_w = group;
     s.begin = 0;
     s.end = 1;
+    s.start = at == 0;
     s.ahead = 0;
     kernel(acc, &s);
 }
@@ -143,12 +145,12 @@ static inline void last_block(vf (*acc)[MAX_ROWS], const linear_job *j, span_ker
 /* y[row][o .. o + n_o) = factor * the sum of each accumulator. */
 static inline void put_sums(const ds_tensor *y, int64_t row, int64_t o, int64_t n_o, vf (*acc)[MAX_ROWS], int c, double factor)
 {
-    _Alignas(64) float sum[TILE];
+    _Alignas(64) float sum[TILE] = { 0 };
 
-    for (int r = 0; r < TILE; r += 4)
+    for (int r = 0; r < n_o; r += 4)
         _mm_store_ps(sum + r, v_sum4(acc[r][c], acc[r + 1][c], acc[r + 2][c], acc[r + 3][c]));
     if (factor != 1.0)
-        for (int r = 0; r < TILE; r++) sum[r] = (float)((double)sum[r] * factor);
+        for (int r = 0; r < n_o; r++) sum[r] = (float)((double)sum[r] * factor);
     for (int64_t r = 0; r < n_o; r += LANES) v_put(y, row * ds_width(y) + o + r, v_load_f32(sum + r, LANES), n_o - r);
 }
 
@@ -162,10 +164,9 @@ static inline void tile(const linear_job *j, const weight_row *row, int64_t o, i
     span              s = { .x = x, .w = row, .n_w = ds_ceil_div(n_o, group) * group, .ahead = group * ds_row_bytes(w->dtype, w->k) };
     vf                acc[TILE][MAX_ROWS];
 
-    for (int64_t r = 0; r < TILE; r++)
-        for (int c = 0; c < n_x; c++) acc[r][c] = v_set(0.0f);
     for (s.begin = 0; s.begin < blocks; s.begin = s.end) {
         s.end = smaller(s.begin + step, blocks);
+        s.start = s.begin == 0;
         kernel(acc, &s);
     }
     for (int64_t r = 0; r < n_o && w->k % BLOCK; r += group) {
