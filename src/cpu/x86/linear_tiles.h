@@ -49,7 +49,7 @@ typedef void (*span_kernel)(vf (*acc)[MAX_ROWS], const span *s);
 
 /* A way to multiply: how x is packed, and kernels for 1, 2, 4, 8 rows of x by weight format. */
 typedef struct linear_path {
-    int64_t     x_bytes;       /* of a packed value */
+    int64_t     x_bytes;       /* of a packed value: 2 or 4 */
     int64_t     scale_every;
     void      (*pack)(void *out, int64_t n, const ds_tensor *x, int64_t row, int64_t first, int64_t k, ds_dtype weights);
     span_kernel kernel[N_FORMATS][4];
@@ -79,8 +79,13 @@ static inline int64_t scale_bytes(const linear_job *j) /* of a block */
     }
 }
 
-/* The scales of one row of FP8 blocks, as floats. */
-static inline void widen_scales(float *out, const linear_job *j, int64_t scale_row)
+/* FP8 scales as floats, of the two rows of blocks that a tile meets at most. */
+typedef struct wide_scales {
+    int64_t first;             /* row of blocks; -1: none yet */
+    float   row[2][MAX_K / MIN_SCALE];
+} wide_scales;
+
+static inline void widen_row(float *out, const linear_job *j, int64_t scale_row)
 {
     const ds_weight *w = j->w;
     const int64_t    n = ds_ceil_div(w->k, w->block_k), each = w->block_k / j->path->scale_every;
@@ -93,22 +98,36 @@ static inline void widen_scales(float *out, const linear_job *j, int64_t scale_r
     for (int64_t e = n * each; e < end; e++) out[e] = 0.0f;
 }
 
-/* Rows [o, o + n) of W, and the last one again up to the next multiple of four: kernels take whole groups. A tile
- * meets two rows of FP8 blocks at most, `wide` has room for both. */
-static inline void find_rows(weight_row row[TILE], const linear_job *j, int64_t o, int64_t n, float (*wide)[MAX_K / MIN_SCALE])
+/* Scales for rows [o, o + n): only widened anew when a tile leaves the rows of blocks of the one before. */
+static inline void widen(wide_scales *wide, const linear_job *j, int64_t o, int64_t n)
+{
+    const int64_t first = o / j->w->block_n, last = (o + n - 1) / j->w->block_n;
+
+    if (first == wide->first && last == first) return;
+    widen_row(wide->row[0], j, first);
+    if (last > first) widen_row(wide->row[1], j, last);
+    wide->first = last > first ? -1 : first;
+}
+
+/* Rows [o, o + n) of W, and the last one again up to the next multiple of four: kernels take whole groups. */
+static inline void find_rows(weight_row row[TILE], const linear_job *j, int64_t o, int64_t n, wide_scales *wide)
 {
     const ds_weight *w = j->w;
-    const int64_t    row_bytes = ds_row_bytes(w->dtype, w->k), first = w->dtype == DS_E4M3 ? o / w->block_n : 0;
+    const int64_t    row_bytes = ds_row_bytes(w->dtype, w->k);
+    const int64_t    row_scales = w->dtype == DS_MXFP4 ? ds_ceil_div(w->k, DS_BLOCK_MXFP4)
+                                : w->dtype == DS_NVFP4 ? ds_ceil_div(w->k, DS_BLOCK_NVFP4) : 0;
+    const float      global = j->x->dtype == DS_F32 ? w->global : 1.0f;
+    const uint8_t   *code = (const uint8_t *)w->data + o * row_bytes, *scale = row_scales ? w->scale + o * row_scales : NULL;
+    int64_t          edge = n; /* rows from here on have the second row of blocks */
 
-    if (w->dtype == DS_E4M3)
-        for (int64_t s = first; s <= (o + n - 1) / w->block_n; s++) widen_scales(wide[s - first], j, s);
-    for (int64_t r = 0; r < ds_ceil_div(n, 4) * 4; r++) {
-        const int64_t  at = o + smaller(r, n - 1);
-        const uint8_t *scale = w->scale;
-        if (w->dtype == DS_E4M3) scale = (const uint8_t *)wide[at / w->block_n - first];
-        if (w->dtype == DS_MXFP4) scale += at * ds_ceil_div(w->k, DS_BLOCK_MXFP4);
-        if (w->dtype == DS_NVFP4) scale += at * ds_ceil_div(w->k, DS_BLOCK_NVFP4);
-        row[r] = (weight_row){ (const uint8_t *)w->data + at * row_bytes, scale, j->x->dtype == DS_F32 ? w->global : 1.0f };
+    if (w->dtype == DS_E4M3) {
+        widen(wide, j, o, n);
+        edge = w->block_n - o % w->block_n;
+    }
+    for (int64_t r = 0; r < (n + 3) / 4 * 4; r++) {
+        const int64_t at = smaller(r, n - 1);
+        row[r] = (weight_row){ code + at * row_bytes,
+                               w->dtype == DS_E4M3 ? (const uint8_t *)wide->row[at >= edge] : scale ? scale + at * row_scales : NULL, global };
     }
 }
 
@@ -160,8 +179,8 @@ static inline void tile(const linear_job *j, const weight_row *row, int64_t o, i
     const ds_weight  *w = j->w;
     const int         group = WEIGHT_ROWS(n_x);
     const span_kernel kernel = j->path->kernel[w->dtype][n_x == 8 ? 3 : n_x / 2];
-    const int64_t     blocks = w->k / BLOCK, step = L1_BYTES / (BLOCK * j->path->x_bytes * n_x);
-    span              s = { .x = x, .w = row, .n_w = ds_ceil_div(n_o, group) * group, .ahead = group * ds_row_bytes(w->dtype, w->k) };
+    const int64_t     blocks = w->k / BLOCK, step = (uint32_t)(L1_BYTES / BLOCK) / (uint32_t)(j->path->x_bytes * n_x);
+    span              s = { .x = x, .w = row, .n_w = (n_o + group - 1) & -group, .ahead = group * ds_row_bytes(w->dtype, w->k) };
     vf                acc[TILE][MAX_ROWS];
 
     for (s.begin = 0; s.begin < blocks; s.begin = s.end) {
@@ -197,11 +216,12 @@ static inline int64_t together(int64_t n)
 static inline void product(const linear_job *j, int64_t p0, int64_t p1, int64_t o0, int64_t o1)
 {
     _Alignas(64) uint8_t packed[PACKED_BYTES];
-    float                wide[2][MAX_K / MIN_SCALE];
+    wide_scales          wide;
     weight_row           row[TILE];
     const int64_t        stride = ds_ceil_div(j->w->k, BLOCK) * BLOCK * j->path->x_bytes;
     int64_t              room = PACKED_BYTES / stride;
 
+    wide.first = -1;
     if (room > MAX_ROWS) room -= room % MAX_ROWS;
     for (int64_t p = p0; p < p1; p += room) {
         const int64_t n = smaller(room, p1 - p);
@@ -213,7 +233,7 @@ static inline void product(const linear_job *j, int64_t p0, int64_t p1, int64_t 
         }
         for (int64_t o = o0; o < o1; o += TILE) {
             const int64_t n_o = smaller(TILE, o1 - o);
-            find_rows(row, j, o, n_o, wide);
+            find_rows(row, j, o, n_o, &wide);
             for (int64_t i = 0, n_x; i < n; i += n_x) {
                 n_x = together(n - i);
                 tile(j, row, o, n_o, packed + i * stride, p + i, (int)n_x);
