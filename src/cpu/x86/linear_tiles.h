@@ -36,13 +36,16 @@ typedef struct weight_row {
     float          global;     /* NVFP4: belongs to the block scales if x is F32; else 1 */
 } weight_row;
 
+/* Neighbouring weight rows, blocks of them, and packed rows of x. */
 typedef struct span {
     const void       *x;       /* packed */
-    const weight_row *w;
-    int64_t           n_w;     /* weight rows: whole groups */
+    const uint8_t    *code, *scale;
+    const uint8_t    *scale2;  /* of rows from `edge` on: the second row of FP8 blocks */
+    int64_t           row_bytes, row_scales, edge;
+    int64_t           n_w;     /* weight rows */
     int64_t           begin, end; /* blocks */
+    float             global;
     bool              start;   /* of the sums: they are not read */
-    int64_t           ahead;   /* bytes from a code to the one worth prefetching */
 } span;
 
 typedef void (*span_kernel)(vf (*acc)[MAX_ROWS], const span *s);
@@ -109,55 +112,65 @@ static inline void widen(wide_scales *wide, const linear_job *j, int64_t o, int6
     wide->first = last > first ? -1 : first;
 }
 
-/* Rows [o, o + n) of W, and the last one again up to the next multiple of four: kernels take whole groups. */
-static inline void find_rows(weight_row row[TILE], const linear_job *j, int64_t o, int64_t n, wide_scales *wide)
+/* Weight rows [first, first + n) of a span; kernels take whole groups, so the last one is taken again at the end. */
+static inline __attribute__((always_inline)) void find_rows(weight_row *w, const span *s, int64_t first, int n)
 {
-    const ds_weight *w = j->w;
-    const int64_t    row_bytes = ds_row_bytes(w->dtype, w->k);
-    const int64_t    row_scales = w->dtype == DS_MXFP4 ? ds_ceil_div(w->k, DS_BLOCK_MXFP4)
-                                : w->dtype == DS_NVFP4 ? ds_ceil_div(w->k, DS_BLOCK_NVFP4) : 0;
-    const float      global = j->x->dtype == DS_F32 ? w->global : 1.0f;
-    const uint8_t   *code = (const uint8_t *)w->data + o * row_bytes, *scale = row_scales ? w->scale + o * row_scales : NULL;
-    int64_t          edge = n; /* rows from here on have the second row of blocks */
+    for (int r = 0; r < n; r++) {
+        const int64_t at = smaller(first + r, s->n_w - 1);
+        w[r] = (weight_row){ s->code + at * s->row_bytes, at >= s->edge ? s->scale2 : s->scale + at * s->row_scales, s->global };
+    }
+}
 
-    if (w->dtype == DS_E4M3) {
+/* Rows [o, o + n) of W. */
+static inline span find_span(const linear_job *j, int64_t o, int64_t n, wide_scales *wide)
+{
+    static const uint8_t none[1];
+    const ds_weight     *w = j->w;
+    span                 s = { .scale = none, .edge = n, .n_w = n, .row_bytes = ds_row_bytes(w->dtype, w->k) };
+
+    s.code = (const uint8_t *)w->data + o * s.row_bytes;
+    s.global = j->x->dtype == DS_F32 ? w->global : 1.0f;
+    if (w->dtype == DS_MXFP4 || w->dtype == DS_NVFP4) {
+        s.row_scales = ds_ceil_div(w->k, w->dtype == DS_MXFP4 ? DS_BLOCK_MXFP4 : DS_BLOCK_NVFP4);
+        s.scale = (const uint8_t *)w->scale + o * s.row_scales;
+    } else if (w->dtype == DS_E4M3) {
         widen(wide, j, o, n);
-        edge = w->block_n - o % w->block_n;
+        s.edge = w->block_n - o % w->block_n;
+        s.scale = (const uint8_t *)wide->row[0];
+        s.scale2 = (const uint8_t *)wide->row[1];
     }
-    for (int64_t r = 0; r < (n + 3) / 4 * 4; r++) {
-        const int64_t at = smaller(r, n - 1);
-        row[r] = (weight_row){ code + at * row_bytes,
-                               w->dtype == DS_E4M3 ? (const uint8_t *)wide->row[at >= edge] : scale ? scale + at * row_scales : NULL, global };
-    }
+    return s;
 }
 
 /* The values behind the last whole block: copied out with zeros behind them, so that no kernel needs a mask or reads
  * past the end of a file. */
 static inline void last_block(vf (*acc)[MAX_ROWS], const linear_job *j, span_kernel kernel, int n_x, const span *whole)
 {
+    enum { CODE = BLOCK * 4, SCALE = BLOCK / MIN_SCALE * 4 };
     const ds_weight *w = j->w;
     const int64_t    at = w->k / BLOCK, rest = w->k % BLOCK, bytes = ds_row_bytes(w->dtype, BLOCK), scales = scale_bytes(j);
     const int64_t    stored = w->dtype == DS_MXFP4 ? ds_ceil_div(rest, DS_BLOCK_MXFP4)
                             : w->dtype == DS_NVFP4 ? ds_ceil_div(rest, DS_BLOCK_NVFP4) : scales;
-    uint8_t          code[4][BLOCK * 4], scale[4][BLOCK / MIN_SCALE * 4];
-    weight_row       row[4];
-    const int        group = WEIGHT_ROWS(n_x);
+    uint8_t          code[TILE * CODE], scale[TILE * SCALE];
     span             s = *whole;
 
-    for (int r = 0; r < group; r++) {
-        row[r] = (weight_row){ code[r], scale[r], whole->w[r].global };
-        memset(code[r], 0, (size_t)bytes);
-        memset(scale[r], 0, sizeof scale[r]);
-        memcpy(code[r], whole->w[r].code + at * bytes, (size_t)ds_row_bytes(w->dtype, rest));
-        if (scales) memcpy(scale[r], whole->w[r].scale + at * scales, (size_t)stored);
+    for (int64_t r = 0; r < whole->n_w; r++) {
+        weight_row row;
+        find_rows(&row, whole, r, 1);
+        memset(code + r * CODE, 0, (size_t)bytes);
+        memcpy(code + r * CODE, row.code + at * bytes, (size_t)ds_row_bytes(w->dtype, rest));
+        memset(scale + r * SCALE, 0, SCALE);
+        if (scales) memcpy(scale + r * SCALE, row.scale + at * scales, (size_t)stored);
     }
     s.x = (const char *)whole->x + at * BLOCK * j->path->x_bytes * n_x;
-    s.w = row;
-    s.n_w = group;
+    s.code = code;
+    s.scale = scale;
+    s.row_bytes = CODE;
+    s.row_scales = SCALE;
+    s.edge = s.n_w;
     s.begin = 0;
     s.end = 1;
     s.start = at == 0;
-    s.ahead = 0;
     kernel(acc, &s);
 }
 
@@ -173,30 +186,27 @@ static inline void put_sums(const ds_tensor *y, int64_t row, int64_t o, int64_t 
     for (int64_t r = 0; r < n_o; r += LANES) v_put(y, row * ds_width(y) + o + r, v_load_f32(sum + r, LANES), n_o - r);
 }
 
-/* y[p .. p + n_x)[o .. o + n_o) from packed rows at `x`; n_x is 1, 2, 4 or 8. */
-static inline void tile(const linear_job *j, const weight_row *row, int64_t o, int64_t n_o, const void *x, int64_t p, int n_x)
+/* y[p .. p + n_x)[o .. o + weights->n_w) from packed rows at `x`; n_x is 1, 2, 4 or 8. */
+static inline void tile(const linear_job *j, const span *weights, int64_t o, const void *x, int64_t p, int n_x)
 {
     const ds_weight  *w = j->w;
-    const int         group = WEIGHT_ROWS(n_x);
     const span_kernel kernel = j->path->kernel[w->dtype][n_x == 8 ? 3 : n_x / 2];
     const int64_t     blocks = w->k / BLOCK, step = (uint32_t)(L1_BYTES / BLOCK) / (uint32_t)(j->path->x_bytes * n_x);
-    span              s = { .x = x, .w = row, .n_w = (n_o + group - 1) & -group, .ahead = group * ds_row_bytes(w->dtype, w->k) };
+    span              s = *weights;
     vf                acc[TILE][MAX_ROWS];
 
+    s.x = x;
     for (s.begin = 0; s.begin < blocks; s.begin = s.end) {
         s.end = smaller(s.begin + step, blocks);
         s.start = s.begin == 0;
         kernel(acc, &s);
     }
-    for (int64_t r = 0; r < n_o && w->k % BLOCK; r += group) {
-        s.w = row + r;
-        last_block(acc + r, j, kernel, n_x, &s);
-    }
+    if (w->k % BLOCK) last_block(acc, j, kernel, n_x, &s);
     for (int c = 0; c < n_x; c++) {
         double factor = 1.0;
         if (j->x->dtype != DS_F32 && w->dtype == DS_NVFP4) factor = (double)w->global;
         if (j->x->dtype == DS_NVFP4) factor *= (double)j->x->global[j->map ? j->map[p + c] : p + c];
-        put_sums(j->y, p + c, o, n_o, acc, c, factor);
+        put_sums(j->y, p + c, o, s.n_w, acc, c, factor);
     }
 }
 
@@ -217,7 +227,6 @@ static inline void product(const linear_job *j, int64_t p0, int64_t p1, int64_t 
 {
     _Alignas(64) uint8_t packed[PACKED_BYTES];
     wide_scales          wide;
-    weight_row           row[TILE];
     const int64_t        stride = ds_ceil_div(j->w->k, BLOCK) * BLOCK * j->path->x_bytes;
     int64_t              room = PACKED_BYTES / stride;
 
@@ -233,10 +242,10 @@ static inline void product(const linear_job *j, int64_t p0, int64_t p1, int64_t 
         }
         for (int64_t o = o0; o < o1; o += TILE) {
             const int64_t n_o = smaller(TILE, o1 - o);
-            find_rows(row, j, o, n_o, &wide);
+            const span    weights = find_span(j, o, n_o, &wide);
             for (int64_t i = 0, n_x; i < n; i += n_x) {
                 n_x = together(n - i);
-                tile(j, row, o, n_o, packed + i * stride, p + i, (int)n_x);
+                tile(j, &weights, o, packed + i * stride, p + i, (int)n_x);
             }
         }
     }
