@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "base/place.h"
 #include "dsv4/status.h"
 
 int (*ds_alloc_hook)(size_t size);
@@ -69,6 +70,9 @@ void *ds_alloc_pages(size_t size)
 #ifdef MADV_HUGEPAGE
     (void)madvise(ptr, size, MADV_HUGEPAGE); /* advice only: plain pages work too */
 #endif
+    ds_nodes nodes;
+    ds_nodes_here(&nodes);
+    (void)ds_place_interleaved(ptr, size, &nodes); /* advice as well */
     return ptr;
 }
 

@@ -46,6 +46,9 @@ ds_status ds_file_map(ds_file *file, const char *path)
         ds_file_unmap(file);
         return rc;
     }
+#ifdef MADV_HUGEPAGE
+    (void)madvise(map, file->size, MADV_HUGEPAGE); /* where the system can: fewer misses of the TLB */
+#endif
     file->data = map;
     return DSV4_OK;
 }

@@ -21,6 +21,7 @@ struct ds_pool {
     struct helper  *helpers;    /* [n_threads - 1] */
     pthread_mutex_t mutex;
     pthread_cond_t  wake;
+    atomic_int      asleep;     /* threads on their way to waiting for `wake`, or there */
     atomic_bool     closing;
     ds_pool_fn      fn;
     void           *arg;
@@ -55,7 +56,7 @@ static inline void pause_briefly(void)
 
 static bool nothing_new(ds_pool *pool, uint_fast64_t seen)
 {
-    return atomic_load_explicit(&pool->ticket, memory_order_acquire) >> 32 == seen;
+    return atomic_load(&pool->ticket) >> 32 == seen;
 }
 
 static uint_fast64_t wait_for_loop(ds_pool *pool, uint_fast64_t seen)
@@ -63,7 +64,9 @@ static uint_fast64_t wait_for_loop(ds_pool *pool, uint_fast64_t seen)
     for (int i = 0; i < SPINS && nothing_new(pool, seen); i++) pause_briefly();
     if (nothing_new(pool, seen)) {
         pthread_mutex_lock(&pool->mutex);
+        atomic_fetch_add(&pool->asleep, 1); /* before the last look: announce() looks the other way round */
         while (nothing_new(pool, seen)) pthread_cond_wait(&pool->wake, &pool->mutex);
+        atomic_fetch_sub(&pool->asleep, 1);
         pthread_mutex_unlock(&pool->mutex);
     }
     return atomic_load_explicit(&pool->ticket, memory_order_acquire) >> 32;
@@ -86,9 +89,10 @@ static void *help(void *arg)
 /* Number the next loop and wake who sleeps. */
 static void announce(ds_pool *pool, int64_t pieces)
 {
-    pthread_mutex_lock(&pool->mutex);
     const uint_fast64_t number = (atomic_load_explicit(&pool->ticket, memory_order_relaxed) >> 32) + 1;
-    atomic_store_explicit(&pool->ticket, (number & 0xffffffff) << 32 | (uint_fast64_t)pieces, memory_order_release);
+    atomic_store(&pool->ticket, (number & 0xffffffff) << 32 | (uint_fast64_t)pieces);
+    if (atomic_load(&pool->asleep) == 0) return; /* whoever goes to sleep from now on sees the new number first */
+    pthread_mutex_lock(&pool->mutex);
     pthread_cond_broadcast(&pool->wake);
     pthread_mutex_unlock(&pool->mutex);
 }

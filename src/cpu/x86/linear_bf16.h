@@ -47,11 +47,45 @@ INLINE __m512i e2m1_table(void)
     return _mm512_broadcast_i64x4(t);
 }
 
-/* The scales of block b, each in the lanes of its values: lane d of FP4 has values 8d to 8d + 7. A stored byte is
- * spread to its lanes' top byte and moved down to an F32's exponent, and mantissa for E4M3. */
-INLINE vf block_scales(ds_dtype format, const weight_row *w, int64_t b)
+/* The tables in registers: BF16 values of 64 E4M3 codes, as bytes of their high and low halves. */
+typedef struct e4m3_table { __m512i high[2], low[2]; } e4m3_table;
+
+INLINE e4m3_table e4m3_load(void)
 {
-    if (format == DS_MXFP4) {
+    return (e4m3_table){ { _mm512_loadu_si512(e4m3_high), _mm512_loadu_si512(e4m3_high + 64) },
+                         { _mm512_loadu_si512(e4m3_low), _mm512_loadu_si512(e4m3_low + 64) } };
+}
+
+/* Values 0-7, 16-23, 32-39, 48-55 of 64, and the others. */
+INLINE void e4m3_to_bf16(__m512i *first, __m512i *second, __m512i code, const e4m3_table *t)
+{
+    const __m512i mag = _mm512_permutex2var_epi8(t->high[0], code, t->high[1]);
+    const __m512i low = _mm512_permutex2var_epi8(t->low[0], code, t->low[1]);
+    const __m512i high = _mm512_ternarylogic_epi64(mag, code, _mm512_set1_epi8((char)0x80), 0xf8); /* mag | code & sign */
+    *first = _mm512_unpacklo_epi8(low, high);
+    *second = _mm512_unpackhi_epi8(low, high);
+}
+
+/* The NVFP4 scales of blocks [b, b + 8), those behind `end` left out, as BF16: 8 to a block. */
+INLINE void nvfp4_scales(uint16_t out[64], const weight_row *w, int64_t b, int64_t end, const e4m3_table *t)
+{
+    const __mmask64 mask = end - b < 8 ? ((__mmask64)1 << 8 * (end - b)) - 1 : ~(__mmask64)0;
+    __m512i         first, second;
+
+    e4m3_to_bf16(&first, &second, _mm512_maskz_loadu_epi8(mask, w->scale + 8 * b), t);
+    for (int i = 0; i < 4; i++) { /* a lane holds the scales of one block */
+        _mm_store_si128((__m128i *)(out + 16 * i), _mm512_extracti32x4_epi32(first, 0));
+        _mm_store_si128((__m128i *)(out + 16 * i + 8), _mm512_extracti32x4_epi32(second, 0));
+        first = _mm512_shuffle_i32x4(first, first, 0x39);
+        second = _mm512_shuffle_i32x4(second, second, 0x39);
+    }
+}
+
+/* The scales of block b, each in the lanes of its values: lane d of FP4 has values 8d to 8d + 7. `wide`: the block's
+ * NVFP4 scales as BF16. */
+INLINE vf block_scales(ds_dtype format, const weight_row *w, int64_t b, const uint16_t *wide)
+{
+    if (format == DS_MXFP4) { /* a byte is spread to the top of its lanes and moved down to an F32's exponent */
         const __m512i lanes = _mm512_setr_epi32(0x00ffffff, 0x00ffffff, 0x00ffffff, 0x00ffffff, 0x01ffffff, 0x01ffffff, 0x01ffffff, 0x01ffffff,
                                                 0x02ffffff, 0x02ffffff, 0x02ffffff, 0x02ffffff, 0x03ffffff, 0x03ffffff, 0x03ffffff, 0x03ffffff);
         int32_t four;
@@ -60,31 +94,22 @@ INLINE vf block_scales(ds_dtype format, const weight_row *w, int64_t b)
         return _mm512_castsi512_ps(_mm512_max_epu32(_mm512_srli_epi32(top, 1), _mm512_set1_epi32(0x400000))); /* byte 0: 2^-127 */
     }
     if (format == DS_NVFP4) {
-        const __m512i lanes = _mm512_setr_epi32(0x00ffffff, 0x00ffffff, 0x01ffffff, 0x01ffffff, 0x02ffffff, 0x02ffffff, 0x03ffffff, 0x03ffffff,
-                                                0x04ffffff, 0x04ffffff, 0x05ffffff, 0x05ffffff, 0x06ffffff, 0x06ffffff, 0x07ffffff, 0x07ffffff);
-        int64_t eight;
-        memcpy(&eight, w->scale + 8 * b, 8);
-        const __m512i top = _mm512_shuffle_epi8(_mm512_set1_epi64(eight), lanes);
-        return v_from_e4m3((vu)top >> 24);
+        const __m512i lanes = _mm512_setr_epi32(0x0100ffff, 0x0100ffff, 0x0302ffff, 0x0302ffff, 0x0504ffff, 0x0504ffff, 0x0706ffff, 0x0706ffff,
+                                                0x0908ffff, 0x0908ffff, 0x0b0affff, 0x0b0affff, 0x0d0cffff, 0x0d0cffff, 0x0f0effff, 0x0f0effff);
+        const __m512i eight = _mm512_broadcast_i32x4(_mm_load_si128((const __m128i *)wide));
+        return _mm512_castsi512_ps(_mm512_shuffle_epi8(eight, lanes));
     }
     return v_set(ds_load(w->scale, DS_F32, b));
 }
 
 /* 64 FP8 codes of each weight row, times x. */
-INLINE void dot_e4m3(int group, int n, vf sum[4][MAX_ROWS], const span *s, int64_t b, int64_t half, const uint16_t *x)
+INLINE void dot_e4m3(int group, int n, vf sum[4][MAX_ROWS], const weight_row *row, int64_t b, int64_t half, const uint16_t *x)
 {
-    const __m512i high0 = _mm512_loadu_si512(e4m3_high), high1 = _mm512_loadu_si512(e4m3_high + 64);
-    const __m512i low0 = _mm512_loadu_si512(e4m3_low), low1 = _mm512_loadu_si512(e4m3_low + 64);
-    const __m512i sign = _mm512_set1_epi8((char)0x80);
-    __m512i       first[4], second[4];
+    const e4m3_table table = e4m3_load();
+    __m512i          first[4], second[4];
 
-    for (int r = 0; r < group; r++) {
-        const __m512i code = _mm512_loadu_si512(s->w[r].code + b * BLOCK + half * 64);
-        const __m512i mag = _mm512_permutex2var_epi8(high0, code, high1), low = _mm512_permutex2var_epi8(low0, code, low1);
-        const __m512i high = _mm512_ternarylogic_epi64(mag, code, sign, 0xf8); /* mag | code & sign */
-        first[r] = _mm512_unpacklo_epi8(low, high);
-        second[r] = _mm512_unpackhi_epi8(low, high);
-    }
+    for (int r = 0; r < group; r++)
+        e4m3_to_bf16(&first[r], &second[r], _mm512_loadu_si512(row[r].code + b * BLOCK + half * 64), &table);
     for (int c = 0; c < n; c++) {
         const __m512i v = _mm512_loadu_si512(x + (half * 2 * n + c) * 32);
         for (int r = 0; r < group; r++) sum[r][c] = dot_bf16(sum[r][c], first[r], v);
@@ -96,12 +121,12 @@ INLINE void dot_e4m3(int group, int n, vf sum[4][MAX_ROWS], const span *s, int64
 }
 
 /* 128 FP4 codes of each weight row, times x. */
-INLINE void dot_e2m1(int group, int n, vf sum[4][MAX_ROWS], const span *s, int64_t b, const uint16_t *x)
+INLINE void dot_e2m1(int group, int n, vf sum[4][MAX_ROWS], const weight_row *row, int64_t b, const uint16_t *x)
 {
     const __m512i table = e2m1_table();
     __m512i       code[4], w[4];
 
-    for (int r = 0; r < group; r++) code[r] = _mm512_loadu_si512(s->w[r].code + b * BLOCK / 2);
+    for (int r = 0; r < group; r++) code[r] = _mm512_loadu_si512(row[r].code + b * BLOCK / 2);
     for (int j = 0; j < 4; j++) {
         for (int r = 0; r < group; r++) w[r] = _mm512_permutexvar_epi16(_mm512_srli_epi16(code[r], (unsigned)(4 * j)), table);
         for (int c = 0; c < n; c++) {
@@ -111,12 +136,12 @@ INLINE void dot_e2m1(int group, int n, vf sum[4][MAX_ROWS], const span *s, int64
     }
 }
 
-INLINE void dot_plain(int group, int n, vf sum[4][MAX_ROWS], const span *s, int64_t b, const uint16_t *x)
+INLINE void dot_plain(int group, int n, vf sum[4][MAX_ROWS], const weight_row *row, int64_t b, const uint16_t *x)
 {
     __m512i w[4];
 
     for (int64_t i = 0; i < BLOCK; i += 32) {
-        for (int r = 0; r < group; r++) w[r] = _mm512_loadu_si512(s->w[r].code + 2 * (b * BLOCK + i));
+        for (int r = 0; r < group; r++) w[r] = _mm512_loadu_si512(row[r].code + 2 * (b * BLOCK + i));
         for (int c = 0; c < n; c++) {
             const __m512i v = _mm512_loadu_si512(x + i * n + c * 32);
             for (int r = 0; r < group; r++) sum[r][c] = dot_bf16(sum[r][c], w[r], v);
@@ -126,37 +151,45 @@ INLINE void dot_plain(int group, int n, vf sum[4][MAX_ROWS], const span *s, int6
 
 INLINE void span_bf16(ds_dtype format, int n, vf (*acc)[MAX_ROWS], const span *s)
 {
-    const int     group = WEIGHT_ROWS(n);
-    const int64_t bytes = ds_row_bytes(format, BLOCK);
-    vf           sum[4][MAX_ROWS];
+    const int             group = WEIGHT_ROWS(n);
+    const int64_t         bytes = ds_row_bytes(format, BLOCK), ahead = group * s->row_bytes; /* the next group is fetched */
+    weight_row            w[4];
+    vf                    total[4][MAX_ROWS], sum[4][MAX_ROWS];
+    _Alignas(16) uint16_t wide[4][64] = { { 0 } };
 
-    if (format == DS_BF16)
+    for (int64_t first = 0; first < s->n_w; first += group) {
+        find_rows(w, s, first, group);
         for (int r = 0; r < group; r++)
-            for (int c = 0; c < n; c++) sum[r][c] = acc[r][c];
-    for (int64_t b = s->begin; b < s->end; b++) {
-        const uint16_t *x = (const uint16_t *)s->x + b * BLOCK * n;
-        for (int r = 0; r < group; r++)
-            for (int64_t i = 0; i < bytes; i += 64) _mm_prefetch((const char *)s->w[r].code + s->ahead + b * bytes + i, _MM_HINT_T1);
-        if (format == DS_BF16) {
-            dot_plain(group, n, sum, s, b, x);
-            continue;
+            for (int c = 0; c < n; c++) total[r][c] = s->start ? v_set(0.0f) : acc[first + r][c];
+        for (int64_t b = s->begin; b < s->end; b++) {
+            const uint16_t *x = (const uint16_t *)s->x + b * BLOCK * n;
+            const int64_t   eighth = (b - s->begin) % 8;
+            if (format == DS_NVFP4 && eighth == 0) {
+                const e4m3_table table = e4m3_load();
+                for (int r = 0; r < group; r++) nvfp4_scales(wide[r], &w[r], b, s->end, &table);
+            }
+            for (int r = 0; r < group; r++)
+                for (int64_t i = 0; i < bytes; i += 64) _mm_prefetch((const char *)w[r].code + ahead + b * bytes + i, _MM_HINT_T1);
+            if (format == DS_BF16) {
+                dot_plain(group, n, total, w, b, x);
+                continue;
+            }
+            for (int r = 0; r < group; r++)
+                for (int c = 0; c < n; c++) sum[r][c] = v_set(0.0f);
+            if (format == DS_E4M3) {
+                dot_e4m3(group, n, sum, w, b, 0, x);
+                dot_e4m3(group, n, sum, w, b, 1, x);
+            } else {
+                dot_e2m1(group, n, sum, w, b, x);
+            }
+            for (int r = 0; r < group; r++) {
+                const vf scale = block_scales(format, &w[r], b, wide[r] + 8 * eighth);
+                for (int c = 0; c < n; c++) total[r][c] = v_fma(sum[r][c], scale, total[r][c]);
+            }
         }
         for (int r = 0; r < group; r++)
-            for (int c = 0; c < n; c++) sum[r][c] = v_set(0.0f);
-        if (format == DS_E4M3) {
-            dot_e4m3(group, n, sum, s, b, 0, x);
-            dot_e4m3(group, n, sum, s, b, 1, x);
-        } else {
-            dot_e2m1(group, n, sum, s, b, x);
-        }
-        for (int r = 0; r < group; r++) {
-            const vf scale = block_scales(format, &s->w[r], b);
-            for (int c = 0; c < n; c++) acc[r][c] = v_fma(sum[r][c], scale, acc[r][c]);
-        }
+            for (int c = 0; c < n; c++) acc[first + r][c] = total[r][c];
     }
-    if (format == DS_BF16)
-        for (int r = 0; r < group; r++)
-            for (int c = 0; c < n; c++) acc[r][c] = sum[r][c];
 }
 
 /* A block of x as BF16, natural[i] holding values 32i to 32i + 31. */

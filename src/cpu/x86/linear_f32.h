@@ -31,25 +31,29 @@ INLINE vf weight_f32(ds_dtype format, const weight_row *w, int64_t b, int64_t i)
 INLINE void span_f32(ds_dtype format, int n, vf (*acc)[MAX_ROWS], const span *s)
 {
     const int     group = WEIGHT_ROWS(n);
-    const int64_t bytes = ds_row_bytes(format, BLOCK);
+    const int64_t bytes = ds_row_bytes(format, BLOCK), ahead = group * s->row_bytes; /* the next group is fetched */
     const float  *x = s->x;
-    vf           sum[4][MAX_ROWS], w[4];
+    vf            sum[4][MAX_ROWS], v_w[4];
+    weight_row    w[4];
 
-    for (int r = 0; r < group; r++)
-        for (int c = 0; c < n; c++) sum[r][c] = acc[r][c];
-    for (int64_t b = s->begin; b < s->end; b++) {
+    for (int64_t first = 0; first < s->n_w; first += group) {
+        find_rows(w, s, first, group);
         for (int r = 0; r < group; r++)
-            for (int64_t i = 0; i < bytes; i += 64) _mm_prefetch((const char *)s->w[r].code + s->ahead + b * bytes + i, _MM_HINT_T1);
-        for (int64_t i = 0; i < BLOCK; i += LANES) {
-            for (int r = 0; r < group; r++) w[r] = weight_f32(format, &s->w[r], b, i);
-            for (int c = 0; c < n; c++) {
-                const vf v = w_f32(x + (b * BLOCK + i) * n + c * LANES);
-                for (int r = 0; r < group; r++) sum[r][c] = v_fma(w[r], v, sum[r][c]);
+            for (int c = 0; c < n; c++) sum[r][c] = s->start ? v_set(0.0f) : acc[first + r][c];
+        for (int64_t b = s->begin; b < s->end; b++) {
+            for (int r = 0; r < group; r++)
+                for (int64_t i = 0; i < bytes; i += 64) _mm_prefetch((const char *)w[r].code + ahead + b * bytes + i, _MM_HINT_T1);
+            for (int64_t i = 0; i < BLOCK; i += LANES) {
+                for (int r = 0; r < group; r++) v_w[r] = weight_f32(format, &w[r], b, i);
+                for (int c = 0; c < n; c++) {
+                    const vf v = w_f32(x + (b * BLOCK + i) * n + c * LANES);
+                    for (int r = 0; r < group; r++) sum[r][c] = v_fma(v_w[r], v, sum[r][c]);
+                }
             }
         }
+        for (int r = 0; r < group; r++)
+            for (int c = 0; c < n; c++) acc[first + r][c] = sum[r][c];
     }
-    for (int r = 0; r < group; r++)
-        for (int c = 0; c < n; c++) acc[r][c] = sum[r][c];
 }
 
 /* Values [first, first + n) of a row of x, n <= BLOCK, and zeros up to BLOCK. */

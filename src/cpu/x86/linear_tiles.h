@@ -36,18 +36,23 @@ typedef struct weight_row {
     float          global;     /* NVFP4: belongs to the block scales if x is F32; else 1 */
 } weight_row;
 
+/* Neighbouring weight rows, blocks of them, and packed rows of x. */
 typedef struct span {
     const void       *x;       /* packed */
-    const weight_row *w;
+    const uint8_t    *code, *scale;
+    const uint8_t    *scale2;  /* of rows from `edge` on: the second row of FP8 blocks */
+    int64_t           row_bytes, row_scales, edge;
+    int64_t           n_w;     /* weight rows */
     int64_t           begin, end; /* blocks */
-    int64_t           ahead;   /* bytes from a code to the one worth prefetching */
+    float             global;
+    bool              start;   /* of the sums: they are not read */
 } span;
 
 typedef void (*span_kernel)(vf (*acc)[MAX_ROWS], const span *s);
 
 /* A way to multiply: how x is packed, and kernels for 1, 2, 4, 8 rows of x by weight format. */
 typedef struct linear_path {
-    int64_t     x_bytes;       /* of a packed value */
+    int64_t     x_bytes;       /* of a packed value: 2 or 4 */
     int64_t     scale_every;
     void      (*pack)(void *out, int64_t n, const ds_tensor *x, int64_t row, int64_t first, int64_t k, ds_dtype weights);
     span_kernel kernel[N_FORMATS][4];
@@ -77,8 +82,13 @@ static inline int64_t scale_bytes(const linear_job *j) /* of a block */
     }
 }
 
-/* The scales of one row of FP8 blocks, as floats. */
-static inline void widen_scales(float *out, const linear_job *j, int64_t scale_row)
+/* FP8 scales as floats, of the two rows of blocks that a tile meets at most. */
+typedef struct wide_scales {
+    int64_t first;             /* row of blocks; -1: none yet */
+    float   row[2][MAX_K / MIN_SCALE];
+} wide_scales;
+
+static inline void widen_row(float *out, const linear_job *j, int64_t scale_row)
 {
     const ds_weight *w = j->w;
     const int64_t    n = ds_ceil_div(w->k, w->block_k), each = w->block_k / j->path->scale_every;
@@ -91,82 +101,112 @@ static inline void widen_scales(float *out, const linear_job *j, int64_t scale_r
     for (int64_t e = n * each; e < end; e++) out[e] = 0.0f;
 }
 
-/* Rows [o, o + n) of W, and the last one again up to the next multiple of four: kernels take whole groups. A tile
- * meets two rows of FP8 blocks at most, `wide` has room for both. */
-static inline void find_rows(weight_row row[TILE], const linear_job *j, int64_t o, int64_t n, float (*wide)[MAX_K / MIN_SCALE])
+/* Scales for rows [o, o + n): only widened anew when a tile leaves the rows of blocks of the one before. */
+static inline void widen(wide_scales *wide, const linear_job *j, int64_t o, int64_t n)
 {
-    const ds_weight *w = j->w;
-    const int64_t    row_bytes = ds_row_bytes(w->dtype, w->k), first = w->dtype == DS_E4M3 ? o / w->block_n : 0;
+    const int64_t first = o / j->w->block_n, last = (o + n - 1) / j->w->block_n;
 
-    if (w->dtype == DS_E4M3)
-        for (int64_t s = first; s <= (o + n - 1) / w->block_n; s++) widen_scales(wide[s - first], j, s);
-    for (int64_t r = 0; r < ds_ceil_div(n, 4) * 4; r++) {
-        const int64_t  at = o + smaller(r, n - 1);
-        const uint8_t *scale = w->scale;
-        if (w->dtype == DS_E4M3) scale = (const uint8_t *)wide[at / w->block_n - first];
-        if (w->dtype == DS_MXFP4) scale += at * ds_ceil_div(w->k, DS_BLOCK_MXFP4);
-        if (w->dtype == DS_NVFP4) scale += at * ds_ceil_div(w->k, DS_BLOCK_NVFP4);
-        row[r] = (weight_row){ (const uint8_t *)w->data + at * row_bytes, scale, j->x->dtype == DS_F32 ? w->global : 1.0f };
+    if (first == wide->first && last == first) return;
+    widen_row(wide->row[0], j, first);
+    if (last > first) widen_row(wide->row[1], j, last);
+    wide->first = last > first ? -1 : first;
+}
+
+/* Weight rows [first, first + n) of a span; kernels take whole groups, so the last one is taken again at the end. */
+static inline __attribute__((always_inline)) void find_rows(weight_row *w, const span *s, int64_t first, int n)
+{
+    for (int r = 0; r < n; r++) {
+        const int64_t at = smaller(first + r, s->n_w - 1);
+        w[r] = (weight_row){ s->code + at * s->row_bytes, at >= s->edge ? s->scale2 : s->scale + at * s->row_scales, s->global };
     }
+}
+
+/* Rows [o, o + n) of W. */
+static inline span find_span(const linear_job *j, int64_t o, int64_t n, wide_scales *wide)
+{
+    static const uint8_t none[1];
+    const ds_weight     *w = j->w;
+    span                 s = { .scale = none, .edge = n, .n_w = n, .row_bytes = ds_row_bytes(w->dtype, w->k) };
+
+    s.code = (const uint8_t *)w->data + o * s.row_bytes;
+    s.global = j->x->dtype == DS_F32 ? w->global : 1.0f;
+    if (w->dtype == DS_MXFP4 || w->dtype == DS_NVFP4) {
+        s.row_scales = ds_ceil_div(w->k, w->dtype == DS_MXFP4 ? DS_BLOCK_MXFP4 : DS_BLOCK_NVFP4);
+        s.scale = (const uint8_t *)w->scale + o * s.row_scales;
+    } else if (w->dtype == DS_E4M3) {
+        widen(wide, j, o, n);
+        s.edge = w->block_n - o % w->block_n;
+        s.scale = (const uint8_t *)wide->row[0];
+        s.scale2 = (const uint8_t *)wide->row[1];
+    }
+    return s;
 }
 
 /* The values behind the last whole block: copied out with zeros behind them, so that no kernel needs a mask or reads
  * past the end of a file. */
 static inline void last_block(vf (*acc)[MAX_ROWS], const linear_job *j, span_kernel kernel, int n_x, const span *whole)
 {
+    enum { CODE = BLOCK * 4, SCALE = BLOCK / MIN_SCALE * 4 };
     const ds_weight *w = j->w;
     const int64_t    at = w->k / BLOCK, rest = w->k % BLOCK, bytes = ds_row_bytes(w->dtype, BLOCK), scales = scale_bytes(j);
     const int64_t    stored = w->dtype == DS_MXFP4 ? ds_ceil_div(rest, DS_BLOCK_MXFP4)
                             : w->dtype == DS_NVFP4 ? ds_ceil_div(rest, DS_BLOCK_NVFP4) : scales;
-    uint8_t          code[4][BLOCK * 4], scale[4][BLOCK / MIN_SCALE * 4];
-    weight_row       row[4];
-    const int        group = WEIGHT_ROWS(n_x);
+    uint8_t          code[TILE * CODE], scale[TILE * SCALE];
     span             s = *whole;
 
-    for (int r = 0; r < group; r++) {
-        row[r] = (weight_row){ code[r], scale[r], whole->w[r].global };
-        memset(code[r], 0, (size_t)bytes);
-        memset(scale[r], 0, sizeof scale[r]);
-        memcpy(code[r], whole->w[r].code + at * bytes, (size_t)ds_row_bytes(w->dtype, rest));
-        if (scales) memcpy(scale[r], whole->w[r].scale + at * scales, (size_t)stored);
+    for (int64_t r = 0; r < whole->n_w; r++) {
+        weight_row row;
+        find_rows(&row, whole, r, 1);
+        memset(code + r * CODE, 0, (size_t)bytes);
+        memcpy(code + r * CODE, row.code + at * bytes, (size_t)ds_row_bytes(w->dtype, rest));
+        memset(scale + r * SCALE, 0, SCALE);
+        if (scales) memcpy(scale + r * SCALE, row.scale + at * scales, (size_t)stored);
     }
     s.x = (const char *)whole->x + at * BLOCK * j->path->x_bytes * n_x;
-    s.w = row;
+    s.code = code;
+    s.scale = scale;
+    s.row_bytes = CODE;
+    s.row_scales = SCALE;
+    s.edge = s.n_w;
     s.begin = 0;
     s.end = 1;
-    s.ahead = 0;
+    s.start = at == 0;
     kernel(acc, &s);
 }
 
-/* y[p .. p + n_x)[o .. o + n_o) from packed rows at `x`; n_x is 1, 2, 4 or 8. */
-static inline void tile(const linear_job *j, const weight_row *row, int64_t o, int64_t n_o, const void *x, int64_t p, int n_x)
+/* y[row][o .. o + n_o) = factor * the sum of each accumulator. */
+static inline void put_sums(const ds_tensor *y, int64_t row, int64_t o, int64_t n_o, vf (*acc)[MAX_ROWS], int c, double factor)
+{
+    _Alignas(64) float sum[TILE] = { 0 };
+
+    for (int r = 0; r < n_o; r += 4)
+        _mm_store_ps(sum + r, v_sum4(acc[r][c], acc[r + 1][c], acc[r + 2][c], acc[r + 3][c]));
+    if (factor != 1.0)
+        for (int r = 0; r < n_o; r++) sum[r] = (float)((double)sum[r] * factor);
+    for (int64_t r = 0; r < n_o; r += LANES) v_put(y, row * ds_width(y) + o + r, v_load_f32(sum + r, LANES), n_o - r);
+}
+
+/* y[p .. p + n_x)[o .. o + weights->n_w) from packed rows at `x`; n_x is 1, 2, 4 or 8. */
+static inline void tile(const linear_job *j, const span *weights, int64_t o, const void *x, int64_t p, int n_x)
 {
     const ds_weight  *w = j->w;
-    const int         group = WEIGHT_ROWS(n_x);
     const span_kernel kernel = j->path->kernel[w->dtype][n_x == 8 ? 3 : n_x / 2];
-    const int64_t     blocks = w->k / BLOCK, step = L1_BYTES / (BLOCK * j->path->x_bytes * n_x);
-    span              s = { .x = x, .ahead = group * ds_row_bytes(w->dtype, w->k) };
-    vf               acc[TILE][MAX_ROWS];
+    const int64_t     blocks = w->k / BLOCK, step = (uint32_t)(L1_BYTES / BLOCK) / (uint32_t)(j->path->x_bytes * n_x);
+    span              s = *weights;
+    vf                acc[TILE][MAX_ROWS];
 
-    for (int64_t r = 0; r < TILE; r++)
-        for (int c = 0; c < n_x; c++) acc[r][c] = v_set(0.0f);
+    s.x = x;
     for (s.begin = 0; s.begin < blocks; s.begin = s.end) {
         s.end = smaller(s.begin + step, blocks);
-        for (int64_t r = 0; r < n_o; r += group) {
-            s.w = row + r;
-            kernel(acc + r, &s);
-        }
+        s.start = s.begin == 0;
+        kernel(acc, &s);
     }
-    for (int64_t r = 0; r < n_o && w->k % BLOCK; r += group) {
-        s.w = row + r;
-        last_block(acc + r, j, kernel, n_x, &s);
-    }
+    if (w->k % BLOCK) last_block(acc, j, kernel, n_x, &s);
     for (int c = 0; c < n_x; c++) {
         double factor = 1.0;
         if (j->x->dtype != DS_F32 && w->dtype == DS_NVFP4) factor = (double)w->global;
         if (j->x->dtype == DS_NVFP4) factor *= (double)j->x->global[j->map ? j->map[p + c] : p + c];
-        for (int64_t r = 0; r < n_o; r++)
-            ds_put(j->y, (p + c) * ds_width(j->y) + o + r, (float)((double)v_sum(acc[r][c]) * factor));
+        put_sums(j->y, p + c, o, s.n_w, acc, c, factor);
     }
 }
 
@@ -186,11 +226,11 @@ static inline int64_t together(int64_t n)
 static inline void product(const linear_job *j, int64_t p0, int64_t p1, int64_t o0, int64_t o1)
 {
     _Alignas(64) uint8_t packed[PACKED_BYTES];
-    float                wide[2][MAX_K / MIN_SCALE];
-    weight_row           row[TILE];
+    wide_scales          wide;
     const int64_t        stride = ds_ceil_div(j->w->k, BLOCK) * BLOCK * j->path->x_bytes;
     int64_t              room = PACKED_BYTES / stride;
 
+    wide.first = -1;
     if (room > MAX_ROWS) room -= room % MAX_ROWS;
     for (int64_t p = p0; p < p1; p += room) {
         const int64_t n = smaller(room, p1 - p);
@@ -202,10 +242,10 @@ static inline void product(const linear_job *j, int64_t p0, int64_t p1, int64_t 
         }
         for (int64_t o = o0; o < o1; o += TILE) {
             const int64_t n_o = smaller(TILE, o1 - o);
-            find_rows(row, j, o, n_o, wide);
+            const span    weights = find_span(j, o, n_o, &wide);
             for (int64_t i = 0, n_x; i < n; i += n_x) {
                 n_x = together(n - i);
-                tile(j, row, o, n_o, packed + i * stride, p + i, (int)n_x);
+                tile(j, &weights, o, packed + i * stride, p + i, (int)n_x);
             }
         }
     }
