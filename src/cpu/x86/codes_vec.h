@@ -9,7 +9,10 @@
 
 #include "cpu/x86/vec.h"
 
-/* Values j, j + 1, ... of the row, as its tensor holds them: rounded to its dtype. Lanes from n on are 0. */
+/* A call per vector would cost more than what fusing saves. */
+#define V_INLINE static inline __attribute__((always_inline))
+
+/* Values j, j + 1, ... of the row, as its tensor holds them: rounded to its dtype. Lanes from n on are 0. Asked for once each. */
 typedef vf v_source(const void *of, int64_t j, int64_t n);
 
 /* The larger |x|, as bits: they are ordered like the values, and NaN is above all and stays. */
@@ -17,7 +20,7 @@ static inline vu v_larger(vu top, vf x) { return v_max_u(top, (vu)v_abs(x)); }
 static inline float v_largest(vu top) { return ds_bits_f32(v_top_u(top)); }
 
 /* n is DS_BLOCK_FP8, or less in a row's last block. */
-static inline uint8_t v_block_to_e4m3(uint8_t *code, int64_t n, v_source *source, const void *of, int64_t k)
+V_INLINE uint8_t v_block_to_e4m3(uint8_t *code, int64_t n, v_source *source, const void *of, int64_t k)
 {
     vf v[DS_BLOCK_FP8 / LANES];
     vu top = v_u(0);
@@ -49,7 +52,7 @@ static inline uint8_t v_block_to_nvfp4(uint8_t *code, const ds_tensor *x, int64_
 }
 
 /* Row `row` of y from `source`; after that NVFP4, which needs the row's largest value first, reads it again from x. */
-static inline __attribute__((always_inline)) void v_row_to_codes(ds_tensor y, ds_tensor x, int64_t row, v_source *source, const void *of)
+V_INLINE void v_row_to_codes(ds_tensor y, ds_tensor x, int64_t row, v_source *source, const void *of)
 {
     const int64_t width = x.shape[1], block = y.dtype == DS_E4M3 ? DS_BLOCK_FP8 : DS_BLOCK_NVFP4;
     uint8_t      *code = (uint8_t *)y.data + row * ds_row_bytes(y.dtype, width), *scale = y.scale + row * ds_ceil_div(width, block);

@@ -4,7 +4,7 @@
 
 typedef struct stored_row { ds_tensor x; int64_t first; } stored_row;
 
-static inline vf from_memory(const void *of, int64_t j, int64_t n)
+V_INLINE vf from_memory(const void *of, int64_t j, int64_t n)
 {
     const stored_row *r = of;
     return v_at(&r->x, r->first + j, n);
