@@ -11,7 +11,7 @@ typedef struct op_entry {
     bool      (*same)(const ds_kernels *a, const ds_kernels *b);
 } op_entry;
 
-#define DS_OP(op)                                                                                                      \
+#define CALL(op, parts)                                                                                                \
     static bool same_##op(const ds_kernels *a, const ds_kernels *b) { return a->op == b->op; }                         \
     static void run_##op(const ds_kernels *k, const void *args, int64_t begin, int64_t end, int thread)                \
     {                                                                                                                  \
@@ -26,10 +26,18 @@ typedef struct op_entry {
     void check_call_##op(check *c, const ds_##op##_args *a, int64_t rows,                                              \
                          void (*alone)(check *, ds_##op##_args *, int64_t))                                            \
     {                                                                                                                  \
-        const check_call call = { a, ds_##op##_units(a), rows, run_##op, alone ? alone_##op : NULL, (void (*)(void))alone }; \
+        const check_call call = { a, ds_##op##_units(a), rows, run_##op, parts, alone ? alone_##op : NULL, (void (*)(void))alone }; \
         check_judge(c, &call);                                                                                         \
     }
-DS_OP_LIST(DS_OP)
+
+#define DS_OP(op) CALL(op, NULL)
+DS_PLAIN_OP_LIST(DS_OP)
+#undef DS_OP
+
+#define DS_OP(op)                                                                                                      \
+    static void parts_##op(const ds_kernels *k, const void *args) { check_parts_##op(k, args); }                       \
+    CALL(op, parts_##op)
+DS_FUSED_OP_LIST(DS_OP)
 #undef DS_OP
 
 #define DS_OP(op) { #op, check_##op, same_##op },
@@ -103,7 +111,7 @@ void check_list(check *c)
 {
     for (int op = 0; op < N_OPS; op++) {
         c->op = op;
-        fprintf(c->options.out, "%-14s", ops[op].name);
+        fprintf(c->options.out, "%-17s", ops[op].name);
         for (int v = 0; v < c->n_variants; v++)
             if (is_variant(c, v)) fprintf(c->options.out, " %s", c->variant[v].name);
         fprintf(c->options.out, "\n");

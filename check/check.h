@@ -14,7 +14,7 @@
  *   - its outputs are the reference's, within each output's tolerance;
  *   - nothing outside the outputs is written, nothing outside the inputs is read where the page ends there;
  *   - the same bits come out a second time, over other garbage, in other places, in any split of the units, and for
- *     each row alone. */
+ *     each row alone, and from the parts of a fused op. */
 #ifndef CHECK_H
 #define CHECK_H
 
@@ -45,6 +45,11 @@ void check_cost(check *c, double bytes, double flops);
                          void (*alone)(check *c, ds_##op##_args *one, int64_t row));                                   \
     void check_##op(check *c); /* check/<op>.c; an op without one does not link */
 DS_OP_LIST(DS_OP)
+#undef DS_OP
+
+/* check/<op>.c: the same call by the parts of a fused op; its results must have these bits. */
+#define DS_OP(op) void check_parts_##op(const ds_kernels *k, const ds_##op##_args *a);
+DS_FUSED_OP_LIST(DS_OP)
 #undef DS_OP
 
 /* ---- inputs ---- */
@@ -118,6 +123,8 @@ void check_group(check *c, int64_t group);
 void *check_out_bytes(check *c, const char *name, int64_t bytes, int64_t unit);
 /* The same, where what is not written stays: begins as random bytes. */
 void *check_inout_bytes(check *c, const char *name, int64_t bytes, int64_t unit);
+/* Codes of a float output, which may differ where that is off by a rounding: held against the parts, not the reference. */
+ds_tensor check_out_quantized(check *c, ds_dtype dtype, int64_t n, int64_t width); /* E4M3 or NVFP4 */
 /* The last output is [n, width] int32_t of which the first count[row] count. */
 void check_ragged(check *c, const int32_t *count, int64_t width);
 /* Memory that the op may leave in any state. */
@@ -139,6 +146,7 @@ typedef enum check_fault {
     CHECK_PLACE,  /* other bits at another address */
     CHECK_SPLIT,  /* other bits when the units are split */
     CHECK_ALONE,  /* other bits for a row alone */
+    CHECK_PARTS,  /* a fused op with other bits than its parts */
     CHECK_SIGNAL, /* touched memory that is not there */
     CHECK_N_FAULT
 } check_fault;

@@ -13,7 +13,7 @@ typedef struct check_buffer {
     check_slot      slot;
     check_role      role;
     const char     *name;
-    bool            is_float, keeps; /* keeps: starts as `initial` */
+    bool            is_float, keeps, derived; /* keeps: starts as `initial`; derived: not the reference's */
     ds_dtype        dtype;
     int64_t         group;           /* values of a row that is judged together */
     check_tolerance tolerance;
@@ -41,7 +41,7 @@ typedef struct check_result {
     check_fault fault;
     char        message[384];
     double      worst;   /* share of the tolerance */
-    double      seconds; /* 0: not timed */
+    double      seconds, parts_seconds; /* 0: not timed */
 } check_result;
 
 struct check {
@@ -73,6 +73,7 @@ typedef struct check_call {
     const void *args;
     int64_t     units, rows;
     void      (*run)(const ds_kernels *k, const void *args, int64_t begin, int64_t end, int thread);
+    void      (*parts)(const ds_kernels *k, const void *args); /* of a fused op; else NULL */
     void      (*alone)(check *c, const struct check_call *call, const ds_kernels *k, int64_t row);
     void      (*cut)(void); /* the case's own `alone`, typed by its op */
 } check_call;

@@ -1,4 +1,6 @@
 /* quantize.c - exact: codes and scales follow from IEEE operations that the header fixes. */
+#include <math.h>
+
 #include "check.h"
 
 static void alone(check *c, ds_quantize_args *one, int64_t i)
@@ -8,12 +10,14 @@ static void alone(check *c, ds_quantize_args *one, int64_t i)
     one->y = check_row_of(one->y, i);
 }
 
-static void run(check *c, ds_dtype in, ds_dtype out, int64_t n, int64_t width, check_kind kind)
+static void run(check *c, ds_dtype in, ds_dtype out, int64_t n, int64_t width, check_kind kind, bool damaged)
 {
     const int64_t block = out == DS_E4M3 ? DS_BLOCK_FP8 : DS_BLOCK_NVFP4, scales = ds_ceil_div(width, block);
 
     while (check_next(c)) {
         ds_quantize_args a = { .x = check_float(c, in, n, 0, width, kind) };
+        if (damaged) /* a NaN must be seen in what becomes of its row, whatever computes it */
+            for (int64_t i = 0; i < n; i += 2) ds_put(&a.x, i * width + (7 * i + 5) % width, NAN);
         a.y = (ds_tensor){ .dtype = out, .rank = 2, .shape = { n, width } };
         /* an odd row's last nibble keeps what was there: begin with zeros of its own */
         if (out == DS_NVFP4 && width % 2) a.y.data = check_inout_bytes(c, "codes", n * ds_row_bytes(out, width), 1);
@@ -36,12 +40,17 @@ void check_quantize(check *c)
                 const int64_t n = rows[(d + (size_t)kind) % 3];
                 check_case(c, "n=%d width=%d %s to %s %s", (int)n, (int)widths[d], t & 1 ? "BF16" : "F32",
                            t & 2 ? "NVFP4" : "E4M3", check_kind_names[kind]);
-                run(c, t & 1 ? DS_BF16 : DS_F32, t & 2 ? DS_NVFP4 : DS_E4M3, n, widths[d], (check_kind)kind);
+                run(c, t & 1 ? DS_BF16 : DS_F32, t & 2 ? DS_NVFP4 : DS_E4M3, n, widths[d], (check_kind)kind, false);
             }
+    for (size_t d = 0; d < sizeof widths / sizeof *widths; d++)
+        for (int t = 0; t < 4; t++) {
+            check_case(c, "n=3 width=%d %s to %s with NaN", (int)widths[d], t & 1 ? "BF16" : "F32", t & 2 ? "NVFP4" : "E4M3");
+            run(c, t & 1 ? DS_BF16 : DS_F32, t & 2 ? DS_NVFP4 : DS_E4M3, 3, widths[d], CHECK_NORMAL, true);
+        }
     for (int t = 0; t < 2; t++) {
         check_case_timed(c, "n=1 width=7168 BF16 to %s", t ? "NVFP4" : "E4M3");
-        run(c, DS_BF16, t ? DS_NVFP4 : DS_E4M3, 1, 7168, CHECK_NORMAL);
+        run(c, DS_BF16, t ? DS_NVFP4 : DS_E4M3, 1, 7168, CHECK_NORMAL, false);
         check_case_timed(c, "n=64 width=4096 BF16 to %s", t ? "NVFP4" : "E4M3");
-        run(c, DS_BF16, t ? DS_NVFP4 : DS_E4M3, 64, 4096, CHECK_NORMAL);
+        run(c, DS_BF16, t ? DS_NVFP4 : DS_E4M3, 64, 4096, CHECK_NORMAL, false);
     }
 }

@@ -23,6 +23,7 @@ static void case_json(const check *c)
                 1e-9 * c->bytes / r->seconds, 1e-9 * c->flops / r->seconds);
         fprintf(out, ", \"limit_share\": %.4g, \"speedup\": %.4g", limit_seconds(c) / r->seconds, c->scalar_seconds / r->seconds);
     }
+    if (r->parts_seconds > 0.0) fprintf(out, ", \"parts_us\": %.3f", 1e6 * r->parts_seconds);
     if (r->fault) { /* our own words: nothing in them needs more escaping than this */
         fprintf(out, ", \"fault\": \"");
         for (const char *p = r->message; *p; p++)
@@ -50,11 +51,12 @@ void check_report_case(check *c)
     }
     if (!c->options.verbose && !(r->seconds > 0.0)) return;
     snprintf(error, sizeof error, c->at ? "error %.2f" : "reference", r->worst);
-    fprintf(out, "%-14s %-44s %-10s  %-10s", check_op_name(c->op), c->name, c->variant[c->at].name, error);
+    fprintf(out, "%-17s %-44s %-10s  %-10s", check_op_name(c->op), c->name, c->variant[c->at].name, error);
     if (r->seconds > 0.0) {
         fprintf(out, " %11.2f us %8.2f GB/s %9.2f GFLOP/s %5.1f %%", 1e6 * r->seconds, 1e-9 * c->bytes / r->seconds,
                 1e-9 * c->flops / r->seconds, 100.0 * limit_seconds(c) / r->seconds);
         if (c->at) fprintf(out, "  x%.2f", c->scalar_seconds / r->seconds);
+        if (r->parts_seconds > 0.0) fprintf(out, ", parts %.2f us", 1e6 * r->parts_seconds);
     }
     fprintf(out, "\n");
 }
@@ -67,7 +69,7 @@ void check_report_op(check *c)
     for (int v = 0; v < c->n_variants; v++) {
         const check_tally *t = &c->tally[v];
         if (!t->cases) continue;
-        fprintf(out, "%-14s %-10s %5lld cases", check_op_name(c->op), c->variant[v].name, (long long)t->cases);
+        fprintf(out, "%-17s %-10s %5lld cases", check_op_name(c->op), c->variant[v].name, (long long)t->cases);
         if (t->faults) fprintf(out, ", %lld FAILED", (long long)t->faults);
         else if (v == 0) fprintf(out, "  the reference, consistent");
         else if (t->worst > 0.0) fprintf(out, "  worst error %.3f of the tolerance (%s)", t->worst, t->worst_case);

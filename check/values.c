@@ -127,6 +127,23 @@ static ds_tensor tensor_of(void *data, ds_dtype dtype, int64_t n, int64_t m, int
     return (ds_tensor){ .data = data, .dtype = dtype, .rank = 2, .shape = { n, width } };
 }
 
+static void *derived(check *c, const char *name, int64_t bytes, int64_t unit)
+{
+    check_buffer *b = place(c, CHECK_ROLE_OUT, name, bytes, unit);
+
+    b->derived = true;
+    return b->slot.data;
+}
+
+ds_tensor check_out_quantized(check *c, ds_dtype dtype, int64_t n, int64_t width)
+{
+    ds_tensor y = tensor_of(derived(c, "codes", n * ds_row_bytes(dtype, width), 1), dtype, n, 0, width);
+
+    y.scale = derived(c, "scales", n * ds_ceil_div(width, dtype == DS_E4M3 ? DS_BLOCK_FP8 : DS_BLOCK_NVFP4), 1);
+    if (dtype == DS_NVFP4) y.global = derived(c, "global", n * 4, 4);
+    return y;
+}
+
 static void draw_floats(check *c, const ds_tensor *t, check_kind kind)
 {
     check_random  r = check_seed(c);

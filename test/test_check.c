@@ -111,6 +111,23 @@ static void norm_unwritten(const ds_rms_norm_args *a, int64_t begin, int64_t end
     }
 }
 
+/* ---- of a fused op ---- */
+
+/* Quantises what it has in registers, before the rounding to y. */
+static void fused_unrounded(const ds_rms_norm_quantize_args *a, int64_t begin, int64_t end, int thread)
+{
+    const int64_t             n = a->norm.x.shape[0] * a->norm.x.shape[1];
+    float                    *exact = calloc((size_t)n, sizeof *exact);
+    ds_rms_norm_quantize_args other = *a;
+
+    assert_non_null(exact);
+    other.norm.y.data = exact;
+    other.norm.y.dtype = DS_F32;
+    ds_rms_norm_scalar(&a->norm, begin, end, thread);
+    ds_rms_norm_quantize_scalar(&other, begin, end, thread);
+    free(exact);
+}
+
 /* ---- of other ops ---- */
 
 /* F32 activations cut to BF16: the mistake of a kernel for another numeric mode. */
@@ -193,6 +210,17 @@ static int64_t norm_faults(norm_fn fn, check_fault fault, int64_t *others)
     return faults_of("rms_norm", &k, fault, others);
 }
 
+static void a_fused_op_is_its_parts(void **state)
+{
+    int64_t    others;
+    ds_kernels k = scalar();
+
+    (void)state;
+    k.rms_norm_quantize = fused_unrounded;
+    assert_true(faults_of("rms_norm_quantize", &k, CHECK_PARTS, &others) > 0);
+    assert_int_equal(others, 0);
+}
+
 static void a_right_variant_passes(void **state)
 {
     int64_t others;
@@ -244,6 +272,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_right_variant_passes),
+        cmocka_unit_test(a_fused_op_is_its_parts),
         cmocka_unit_test(wrong_variants_are_seen),
         cmocka_unit_test(a_read_past_the_end_is_seen),
         cmocka_unit_test(other_ops),

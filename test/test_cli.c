@@ -446,8 +446,13 @@ static void test_compare(void **state)
     assert_non_null(strstr(r.out, "layers.6.attn.out                       0            0  100.00%"));
     assert_non_null(strstr(r.out, "logits                                  0            0  100.00%"));
     run_free(&r);
+    r = DSV4("compare", "--ids", "0,1142,733,276,441", "--a", "fused=on", "--b", "fused=off", "--tolerance", "0");
+    expect(&r, 0);
+    assert_non_null(strstr(r.out, "logits                                  0            0  100.00%"));
+    run_free(&r);
+    expect_error(DSV4("compare", "--b", "fused=maybe"), 2, "fused=on|off, found 'fused=maybe'");
     expect_error(DSV4("compare", "--a", "numerics=plain", "--b", "numerics=reference"), 1, "is the first to differ: by");
-    expect_error(DSV4("compare", "--b", "speed=high"), 2, "expected isa=, device=, numerics=, threads= or chunk=, found 'speed=high'");
+    expect_error(DSV4("compare", "--b", "speed=high"), 2, "expected isa=, device=, numerics=, threads=, chunk= or fused=on|off, found 'speed=high'");
     expect_error(DSV4("compare", "--b", "isa=z80"), 1, "isa: expected scalar");
 }
 

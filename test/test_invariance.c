@@ -101,6 +101,33 @@ static void any_chunk_and_thread_count(void **state)
     assert_true(runs >= 70);
 }
 
+/* A fused op is its parts. */
+static void fused_or_not(void **state)
+{
+    static const char *const isas[] = { "scalar", NULL };
+
+    (void)state;
+    for (int m = 0; m < 3; m++)
+        for (int numerics = 0; numerics < 3; numerics++)
+            for (int i = 0; i < 2; i++) {
+                dsv4_engine_config config = dsv4_engine_config_default();
+                const int64_t      n = m == 2 ? 20 : N / 3;
+                int32_t            ids[N];
+                char               what[96];
+                config.numerics = (dsv4_numerics)numerics;
+                config.draft = has_draft[m];
+                config.isa = isas[i];
+                random_ids(models[m], ids, n, (uint32_t)(31 + m));
+                test_logits fused = test_run(models[m], config, ids, n, n / 2, n - 5);
+                config.fused = false;
+                test_logits parts = test_run(models[m], config, ids, n, n / 2, n - 5);
+                snprintf(what, sizeof what, "%s, numerics %d, %s, by parts", paths[m], numerics, isas[i] ? isas[i] : "best");
+                assert_same_bits(&fused, &parts, what);
+                test_logits_free(&fused);
+                test_logits_free(&parts);
+            }
+}
+
 /* 512 tokens at once too, of the toy whose windows are cheapest. */
 static void chunk_of_512(void **state)
 {
@@ -236,6 +263,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(any_chunk_and_thread_count),
+        cmocka_unit_test(fused_or_not),
         cmocka_unit_test(chunk_of_512),
         cmocka_unit_test(alone_or_in_a_batch_of_8),
         cmocka_unit_test(rewound_and_forked),

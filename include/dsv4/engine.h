@@ -40,6 +40,7 @@ typedef struct dsv4_engine_config {
     int32_t       n_threads;        /* CPU threads; default 0: physical cores this process may use */
     const char   *isa;              /* CPU instruction set to use at most: "scalar", "avx2", "avx512", "avx512bf16";
                                        default NULL: the best that the machine has */
+    bool          fused;            /* several ops in one pass where the device can; the same results; default true */
     int32_t       max_sequences;    /* open at the same time; default 64 */
     int32_t       max_batch_tokens; /* tokens in one step; default 512 */
     int64_t       max_context;      /* tokens of one sequence; default 0: the model's maximum, cut to what memory allows */

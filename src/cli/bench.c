@@ -258,17 +258,17 @@ static void print_profile(dsv4_profile *p)
     double ops = 0;
 
     qsort(p->op, (size_t)p->n_ops, sizeof *p->op, by_seconds);
-    cli_print("         %-14s %7s %10s %9s %9s %9s %9s\n", "op", "share", "ms a step", "calls", "MB", "GB/s", "GFLOP/s");
+    cli_print("         %-17s %7s %10s %9s %9s %9s %9s\n", "op", "share", "ms a step", "calls", "MB", "GB/s", "GFLOP/s");
     for (int32_t i = 0; i < p->n_ops; i++) {
         const dsv4_op_profile *o = &p->op[i];
         const double           bytes = o->weight_bytes + o->cache_bytes + o->data_bytes;
         ops += o->seconds;
         if (!o->calls) continue;
-        cli_print("         %-14s %5.1f %% %10.3f %9lld %9.1f %9.2f %9.1f\n", o->name, 100 * o->seconds / p->seconds,
+        cli_print("         %-17s %5.1f %% %10.3f %9lld %9.1f %9.2f %9.1f\n", o->name, 100 * o->seconds / p->seconds,
                   1e3 * o->seconds / (double)p->n_steps, (long long)(o->calls / p->n_steps), 1e-6 * bytes / (double)p->n_steps,
                   1e-9 * bytes / o->seconds, 1e-9 * o->flops / o->seconds);
     }
-    cli_print("         %-14s %5.1f %% %10.3f\n", "between ops", 100 * (1 - ops / p->seconds),
+    cli_print("         %-17s %5.1f %% %10.3f\n", "between ops", 100 * (1 - ops / p->seconds),
               1e3 * (p->seconds - ops) / (double)p->n_steps);
 }
 

@@ -8,11 +8,12 @@
 
 #include "cli.h"
 
-/* One way of computing: "isa=scalar,threads=1,chunk=16". */
+/* One way of computing: "isa=scalar,threads=1,chunk=16,fused=off". */
 typedef struct way {
     const char *text;
     char        isa[16], device[16];
     int         numerics;
+    bool        unfused;
     int64_t     threads, chunk; /* 0: as many as the common options say; all at once */
 } way;
 
@@ -55,6 +56,7 @@ static int parse_way(way *w, const cli_common *common, const char *option)
         const bool      is_number = *value && !*end && number >= 1 && number <= 1 << 20;
         if (!strcmp(part, "isa") && strlen(value) < sizeof w->isa) strcpy(w->isa, value);
         else if (!strcmp(part, "device") && strlen(value) < sizeof w->device) strcpy(w->device, value);
+        else if (!strcmp(part, "fused") && (!strcmp(value, "on") || !strcmp(value, "off"))) w->unfused = value[1] == 'f';
         else if (!strcmp(part, "threads") && is_number) w->threads = number;
         else if (!strcmp(part, "chunk") && is_number) w->chunk = number;
         else if (!strcmp(part, "numerics")) {
@@ -62,7 +64,7 @@ static int parse_way(way *w, const cli_common *common, const char *option)
             if (w->numerics == 3)
                 return cli_error(CLI_USAGE, "%s: numerics: expected reference, plain or nvfp4, found '%s'", option, value);
         } else {
-            return cli_error(CLI_USAGE, "%s: expected isa=, device=, numerics=, threads= or chunk=, found '%s=%s'", option, part, value);
+            return cli_error(CLI_USAGE, "%s: expected isa=, device=, numerics=, threads=, chunk= or fused=on|off, found '%s=%s'", option, part, value);
         }
     }
     return CLI_GO;
@@ -73,7 +75,7 @@ static int parse(job *j, int argc, char **argv)
     const cli_option table[] = {
         { "-p", "TEXT", CLI_TEXT, &j->text, 0, 0, "the tokens of a text, BOS first", "a sentence" },
         { "--ids", "1,2,3", CLI_TEXT, &j->ids_text, 0, 0, "the tokens", NULL },
-        { "--a", "WAY", CLI_TEXT, &j->a.text, 0, 0, "isa=, device=, numerics=, threads=, chunk=, with commas between", "isa=scalar" },
+        { "--a", "WAY", CLI_TEXT, &j->a.text, 0, 0, "isa=, device=, numerics=, threads=, chunk=, fused=on|off, with commas between", "isa=scalar" },
         { "--b", "WAY", CLI_TEXT, &j->b.text, 0, 0, "the other way", "the best of this machine" },
         { "--tolerance", "X", CLI_REAL, &j->tolerance, 0, 1, "relative difference of a tensor (RMS) that counts", "0.01" },
     };
@@ -176,6 +178,7 @@ static int run(job *j, const way *w)
     config.isa = *w->isa ? w->isa : NULL;
     if (*w->device) config.device = w->device;
     config.numerics = (dsv4_numerics)w->numerics;
+    config.fused = !w->unfused;
     config.n_threads = (int32_t)w->threads;
     config.max_context = n;
     config.max_batch_tokens = (int32_t)(w->chunk && w->chunk < n ? w->chunk : n);

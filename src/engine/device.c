@@ -21,5 +21,8 @@ ds_status ds_device_check(const char *device, const dsv4_engine_config *config, 
 
 ds_status ds_device_open(ds_backend **out, const dsv4_engine_config *config)
 {
-    return ds_cpu_open(out, config->n_threads, config->isa ? ds_isa_from_name(config->isa) : ds_isa_here());
+    const ds_status rc = ds_cpu_open(out, config->n_threads, config->isa ? ds_isa_from_name(config->isa) : ds_isa_here());
+
+    if (!rc && !config->fused) ds_backend_unfuse(*out);
+    return rc;
 }

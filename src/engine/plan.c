@@ -6,7 +6,7 @@ enum { MAX_SEQUENCES = 65536, MAX_BATCH_TOKENS = 1 << 20 };
 
 dsv4_engine_config dsv4_engine_config_default(void)
 {
-    return (dsv4_engine_config){ .max_sequences = 64, .max_batch_tokens = 512 };
+    return (dsv4_engine_config){ .fused = true, .max_sequences = 64, .max_batch_tokens = 512 };
 }
 
 static ds_status check_config(const dsv4_model *model, const dsv4_engine_config *c)

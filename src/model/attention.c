@@ -11,12 +11,11 @@ static void compress_into_pool(ds_ctx *c, ds_input *h, const ds_attn *a, const d
     ds_kv_append(c, ds_kv_pack(c, rows, &kv->pool.format), &kv->pool, b, w);
 }
 
-ds_tensor ds_attention_forward(ds_ctx *c, ds_tensor h, const ds_attn *a, const ds_kv *kv, const ds_batch *b, const ds_config *m)
+ds_tensor ds_attention_forward(ds_ctx *c, ds_input *h, const ds_attn *a, const ds_kv *kv, const ds_batch *b, const ds_config *m)
 {
-    ds_input     in = ds_input_of(h);
-    ds_input     qr = ds_input_of(ds_rms_norm(c, ds_linear(c, &in, &a->wq_a), &a->q_norm, m->rms_norm_eps)); /* [n_tokens, q_lora_rank] */
+    ds_input     qr = ds_rms_norm_quantize(c, ds_linear(c, h, &a->wq_a), &a->q_norm, m->rms_norm_eps, &a->wq_b); /* [.., q_lora_rank] */
     ds_tensor    q  = ds_split_heads(ds_linear(c, &qr, &a->wq_b), m->n_heads);                 /* [n_tokens, n_heads, head_dim] */
-    ds_tensor    k  = ds_rms_norm(c, ds_linear(c, &in, &a->wkv), &a->kv_norm, m->rms_norm_eps); /* [n_tokens, head_dim] */
+    ds_tensor    k  = ds_rms_norm(c, ds_linear(c, h, &a->wkv), &a->kv_norm, m->rms_norm_eps);   /* [n_tokens, head_dim] */
     ds_selection rows = { 0 };
 
     ds_rms_norm_heads(c, q, m->rms_norm_eps);                      /* per head, without a weight */
@@ -26,8 +25,8 @@ ds_tensor ds_attention_forward(ds_ctx *c, ds_tensor h, const ds_attn *a, const d
     ds_trace(c, "attn.kv", k);
 
     const uint8_t *window = ds_kv_pack(c, k, &kv->format);         /* as the cache holds them, for this step too */
-    if (a->compressor.ratio) compress_into_pool(c, &in, a, kv, b, m);
-    if (a->compressor.ratio == 4) rows = ds_indexer_forward(c, &in, &qr, &a->indexer, a->rope, kv, b, m);
+    if (a->compressor.ratio) compress_into_pool(c, h, a, kv, b, m);
+    if (a->compressor.ratio == 4) rows = ds_indexer_forward(c, h, &qr, &a->indexer, a->rope, kv, b, m);
 
     ds_tensor o = ds_attention(c, q, window, &kv->window, &kv->format, &kv->pool, a->compressor.ratio, &rows, m->sliding_window,
                                &a->sink, b);

@@ -27,7 +27,7 @@ ds_tensor ds_mtp_forward(ds_ctx *c, const ds_network *net, ds_tensor x, const in
 
     snprintf(c->trace_prefix, sizeof c->trace_prefix, "mtp.0.");
     ds_tensor e = ds_embed(c, b->ids, b->n_tokens, &net->embed, 1);
-    ds_input  en = ds_input_of(ds_rms_norm(c, ds_flatten(e), &mtp->enorm, m->rms_norm_eps));
+    ds_input  en = ds_rms_norm_quantize(c, ds_flatten(e), &mtp->enorm, m->rms_norm_eps, &mtp->e_proj);
     e = ds_linear(c, &en, &mtp->e_proj);                                        /* [n, dim] */
 
     ds_tensor h = ds_gather(c, x, &s->streams, source, b->n_tokens);            /* [n, hc_mult, dim] */

@@ -7,14 +7,12 @@ void ds_layer_forward(ds_ctx *c, ds_tensor x, const ds_layer *l, const ds_kv *kv
 {
     ds_hc_mix mix = ds_hc_pre(c, x, &l->hc_attn.fn, &l->hc_attn.base, &l->hc_attn.scale, m->hc_sinkhorn_iters, m->hc_eps,
                               m->rms_norm_eps);                           /* mix.in [n_tokens, dim] */
-    ds_tensor h = ds_rms_norm(c, mix.in, &l->attn_norm, m->rms_norm_eps);
-    h = ds_attention_forward(c, h, &l->attn, kv, b, m);
-    ds_hc_post(c, x, h, &mix);
+    ds_input  h = ds_rms_norm_quantize(c, mix.in, &l->attn_norm, m->rms_norm_eps, &l->attn.wq_a);
+    ds_hc_post(c, x, ds_attention_forward(c, &h, &l->attn, kv, b, m), &mix);
 
     mix = ds_hc_pre(c, x, &l->hc_ffn.fn, &l->hc_ffn.base, &l->hc_ffn.scale, m->hc_sinkhorn_iters, m->hc_eps, m->rms_norm_eps);
-    h = ds_rms_norm(c, mix.in, &l->ffn_norm, m->rms_norm_eps);
-    h = ds_moe_forward(c, h, &l->ffn, b, m);
-    ds_hc_post(c, x, h, &mix);
+    h = ds_rms_norm_quantize(c, mix.in, &l->ffn_norm, m->rms_norm_eps, l->ffn.w1);
+    ds_hc_post(c, x, ds_moe_forward(c, &h, &l->ffn, b, m), &mix);
 }
 
 ds_tensor ds_head_forward(ds_ctx *c, ds_tensor x, const ds_head *head, const ds_config *m)

@@ -17,8 +17,8 @@ static inline ds_tensor ds_all_reduce(ds_ctx *c, ds_tensor x)
 void ds_layer_forward(ds_ctx *c, ds_tensor x, const ds_layer *l, const ds_kv *kv, const ds_batch *b, const ds_config *m);
 
 /* h [n_tokens, dim], normed -> [n_tokens, dim]. */
-ds_tensor ds_attention_forward(ds_ctx *c, ds_tensor h, const ds_attn *a, const ds_kv *kv, const ds_batch *b, const ds_config *m);
-ds_tensor ds_moe_forward(ds_ctx *c, ds_tensor h, const ds_moe *moe, const ds_batch *b, const ds_config *m);
+ds_tensor ds_attention_forward(ds_ctx *c, ds_input *h, const ds_attn *a, const ds_kv *kv, const ds_batch *b, const ds_config *m);
+ds_tensor ds_moe_forward(ds_ctx *c, ds_input *h, const ds_moe *moe, const ds_batch *b, const ds_config *m);
 
 /* The batch's completed windows, pooled, normed and rotated: [n_windows, dim]. Remembers the tokens' inputs. */
 ds_tensor ds_compressor_forward(ds_ctx *c, ds_input *h, const ds_compressor *p, const float *rope, const ds_ring *kv_ring,

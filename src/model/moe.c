@@ -1,19 +1,18 @@
 /* moe.c - mixture of experts: a few routed ones for each token, and one that all share. */
 #include "model/layer.h"
 
-ds_tensor ds_moe_forward(ds_ctx *c, ds_tensor h, const ds_moe *moe, const ds_batch *b, const ds_config *m)
+ds_tensor ds_moe_forward(ds_ctx *c, ds_input *h, const ds_moe *moe, const ds_batch *b, const ds_config *m)
 {
-    ds_input  in = ds_input_of(h);
-    ds_routes r = ds_router(c, ds_linear_f32(c, &in, &moe->gate), &moe->bias, &moe->tid2eid, b->ids, m->n_active_experts,
+    ds_routes r = ds_router(c, ds_linear_f32(c, h, &moe->gate), &moe->bias, &moe->tid2eid, b->ids, m->n_active_experts,
                             m->routed_scaling_factor);
 
-    ds_tensor gate = ds_expert_linear(c, &in, r.row, &r, moe->w1);          /* [n_tokens * n_active, inter] */
-    ds_tensor up   = ds_expert_linear(c, &in, r.row, &r, moe->w3);
+    ds_tensor gate = ds_expert_linear(c, h, r.row, &r, moe->w1);            /* [n_tokens * n_active, inter] */
+    ds_tensor up   = ds_expert_linear(c, h, r.row, &r, moe->w3);
     ds_input  mid  = ds_input_of(ds_swiglu(c, gate, up, r.pair_weight, m->swiglu_limit));
     ds_tensor y    = ds_expert_linear(c, &mid, NULL, &r, moe->w2);          /* [n_tokens * n_active, dim] */
 
-    gate = ds_linear(c, &in, &moe->shared_w1);
-    up   = ds_linear(c, &in, &moe->shared_w3);
+    gate = ds_linear(c, h, &moe->shared_w1);
+    up   = ds_linear(c, h, &moe->shared_w3);
     mid  = ds_input_of(ds_swiglu(c, gate, up, NULL, m->swiglu_limit));
     y    = ds_all_reduce(c, ds_moe_combine(c, y, &r, ds_linear(c, &mid, &moe->shared_w2)));
     ds_trace(c, "ffn.out", y);

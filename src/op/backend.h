@@ -28,13 +28,14 @@
 #include "op/quantize.h"
 #include "op/ring_write.h"
 #include "op/rms_norm.h"
+#include "op/rms_norm_quantize.h"
 #include "op/rope.h"
 #include "op/router.h"
 #include "op/swiglu.h"
 
 typedef struct ds_backend ds_backend;
 
-typedef struct ds_ops {
+typedef struct ds_ops { /* fused ones may be NULL: list.h */
 #define DS_OP(op) void (*op)(ds_backend *be, const ds_##op##_args *a);
     DS_OP_LIST(DS_OP)
 #undef DS_OP
@@ -53,5 +54,13 @@ struct ds_backend {
     struct ds_profile *profile;                                              /* NULL but while one is taken: profile.h */
     ds_ops      ops;
 };
+
+/* From here on the parts do the work of the fused ops. */
+static inline void ds_backend_unfuse(ds_backend *be)
+{
+#define DS_OP(op) be->ops.op = NULL;
+    DS_FUSED_OP_LIST(DS_OP)
+#undef DS_OP
+}
 
 #endif

@@ -6,38 +6,49 @@ ds_input ds_input_of(ds_tensor x)
     return (ds_input){ .x = ds_flatten(x) };
 }
 
-static ds_tensor quantized(ds_ctx *c, ds_tensor x, ds_dtype dtype)
-{
-    ds_tensor y = ds_take2(c, dtype, x.shape[0], x.shape[1]);
-    DS_CALL(c, quantize, .x = x, .y = y);
-    return y;
-}
-
-static ds_tensor as_e4m3(ds_ctx *c, ds_input *x)
-{
-    if (!x->e4m3.data) x->e4m3 = quantized(c, x->x, DS_E4M3);
-    return x->e4m3;
-}
-
-static ds_tensor as_nvfp4(ds_ctx *c, ds_input *x)
-{
-    if (!x->nvfp4.data) x->nvfp4 = quantized(c, x->x, DS_NVFP4);
-    return x->nvfp4;
-}
-
 /* The reference feeds FP8 activations to FP8 and MXFP4 weights, and the rest as it is. */
+ds_dtype ds_form_for(const ds_ctx *c, const ds_weight *w, ds_dtype otherwise)
+{
+    if (c->numerics == DSV4_NUMERICS_PLAIN) return otherwise;
+    if (w->dtype == DS_E4M3 || w->dtype == DS_MXFP4) return DS_E4M3;
+    if (w->dtype == DS_NVFP4 && c->numerics == DSV4_NUMERICS_NVFP4) return DS_NVFP4;
+    return otherwise;
+}
+
+ds_tensor *ds_form_of(ds_input *x, ds_dtype form)
+{
+    return form == DS_E4M3 ? &x->e4m3 : form == DS_NVFP4 ? &x->nvfp4 : NULL;
+}
+
+static ds_tensor as(ds_ctx *c, ds_input *x, ds_dtype form)
+{
+    ds_tensor *q = ds_form_of(x, form);
+
+    if (!q) return x->x;
+    if (!q->data) {
+        *q = ds_take2(c, form, x->x.shape[0], x->x.shape[1]);
+        DS_CALL(c, quantize, .x = x->x, .y = *q);
+    }
+    return *q;
+}
+
 static ds_tensor input_for(ds_ctx *c, ds_input *x, const ds_weight *w)
 {
-    if (c->numerics == DSV4_NUMERICS_PLAIN) return x->x;
-    if (w->dtype == DS_E4M3 || w->dtype == DS_MXFP4) return as_e4m3(c, x);
-    if (w->dtype == DS_NVFP4 && c->numerics == DSV4_NUMERICS_NVFP4) return as_nvfp4(c, x);
-    return x->x;
+    return as(c, x, ds_form_for(c, w, x->x.dtype));
+}
+
+ds_input ds_input_for(ds_ctx *c, ds_tensor x, const ds_weight *w)
+{
+    ds_input in = ds_input_of(x);
+
+    (void)input_for(c, &in, w);
+    return in;
 }
 
 /* For what the reference never quantises: only NVFP4 modules under nvfp4 do. */
 static ds_tensor input_unless_nvfp4(ds_ctx *c, ds_input *x, const ds_weight *w)
 {
-    return w->dtype == DS_NVFP4 && c->numerics == DSV4_NUMERICS_NVFP4 ? as_nvfp4(c, x) : x->x;
+    return w->dtype == DS_NVFP4 && c->numerics == DSV4_NUMERICS_NVFP4 ? as(c, x, DS_NVFP4) : x->x;
 }
 
 static ds_tensor product(ds_ctx *c, ds_tensor x, const ds_weight *w, ds_dtype out, int32_t n_groups)

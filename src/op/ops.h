@@ -59,6 +59,8 @@ ds_tensor ds_linear_grouped(ds_ctx *c, ds_tensor x, const ds_weight *w, int32_t 
 
 /* ---- norms and rotations ---- */
 ds_tensor ds_rms_norm(ds_ctx *c, ds_tensor x, const ds_vector *weight, float eps);
+/* The same, and the form of it that w will be fed; y.x stays for those who read it as it is. */
+ds_input  ds_rms_norm_quantize(ds_ctx *c, ds_tensor x, const ds_vector *weight, float eps, const ds_weight *w);
 void      ds_rms_norm_heads(ds_ctx *c, ds_tensor x, float eps);                  /* in place, no weight */
 void      ds_rope(ds_ctx *c, ds_tensor x, const int64_t *position, const float *frequency, int32_t rope_dim);
 void      ds_rope_inverse(ds_ctx *c, ds_tensor x, const int64_t *position, const float *frequency, int32_t rope_dim);

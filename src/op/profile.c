@@ -78,6 +78,13 @@ COST(index_topk)
 
 COST(quantize) { UNUSED; return (cost){ .data = tensor(&a->x) + tensor(&a->y) }; }
 COST(rms_norm) { UNUSED; return (cost){ vector(&a->weight), 0, tensor(&a->x) + tensor(&a->y), 4.0 * (double)(a->x.shape[0] * ds_width(&a->x)) }; }
+
+COST(rms_norm_quantize)
+{
+    const cost norm = cost_rms_norm(be, p, &a->norm);
+    return (cost){ norm.weight, 0, norm.data + tensor(&a->q), norm.flops };
+}
+
 COST(rope) { UNUSED; return (cost){ .data = 2 * tensor(&a->x) }; }
 COST(hadamard) { UNUSED; return (cost){ .data = 2 * tensor(&a->x) }; }
 COST(fp4_sim) { UNUSED; return (cost){ .data = 2 * tensor(&a->x) }; }

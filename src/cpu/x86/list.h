@@ -3,6 +3,8 @@
 #ifndef DS_CPU_X86_LIST_H
 #define DS_CPU_X86_LIST_H
 
+#include "op/list.h"
+
 #define DS_AVX2_LIST(X) \
     X(embed)            \
     X(linear)           \
@@ -23,7 +25,8 @@
     X(hc_pre)           \
     X(hc_post)          \
     X(hc_head)          \
-    X(add_streams)
+    X(add_streams)      \
+    DS_FUSED_OP_LIST(X)
 
 #define DS_AVX512_LIST(X) DS_AVX2_LIST(X)
 

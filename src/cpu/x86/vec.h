@@ -5,6 +5,8 @@
 #ifndef DS_CPU_X86_VEC_H
 #define DS_CPU_X86_VEC_H
 
+#include <math.h>
+
 #include "base/fp8.h"
 #include "base/tensor.h"
 
@@ -40,6 +42,12 @@ static inline vf v_at(const ds_tensor *t, int64_t i, int64_t n)
     return v_from_bf16(v_load_u16((const ds_bf16 *)t->data + i, n));
 }
 
+/* x as the tensor holds it. */
+static inline vf v_rounded(const ds_tensor *t, vf x)
+{
+    return t->dtype == DS_F32 ? x : v_from_bf16(v_to_bf16(x));
+}
+
 static inline void v_put(const ds_tensor *t, int64_t i, vf x, int64_t n)
 {
     if (t->dtype == DS_F32) v_store_f32((float *)t->data + i, x, n);
@@ -72,6 +80,12 @@ static inline float v_sum_squares(const ds_tensor *t, int64_t i, int64_t n)
     return v_sum((sum[0] + sum[1]) + (sum[2] + sum[3]));
 }
 
+/* 1 / sqrt(mean(x^2) + eps) of n values. */
+static inline float v_norm_scale(const ds_tensor *t, int64_t i, int64_t n, float eps)
+{
+    return 1.0f / sqrtf(v_sum_squares(t, i, n) / (float)n + eps);
+}
+
 /* e^x within 1 ulp or so: x = n ln 2 + r, and the polynomial of Cephes for |r| <= ln 2 / 2. */
 static inline vf v_exp(vf x)
 {
@@ -90,6 +104,13 @@ static inline vf v_exp(vf x)
 static inline vf v_sigmoid(vf x)
 {
     return 1.0f / (v_exp(-x) + 1.0f);
+}
+
+/* op/swiglu.h. v_min and v_max give their second operand where one is NaN, so it stays NaN. */
+static inline vf v_swiglu(vf gate, vf up, float limit, float weight)
+{
+    const vf top = v_set(limit), g = v_min(top, gate), u = v_max(-top, v_min(top, up));
+    return weight * (g / (1.0f + v_exp(-g)) * u);
 }
 
 /* As ds_f32_to_e4m3. */
