@@ -83,6 +83,7 @@ void check_close(check *c)
     if (!c) return;
     free_temp(c);
     free(c->temp);
+    free(c->known);
     for (int i = 0; i < CHECK_MAX_BUFFERS; i++) {
         check_slot_free(&c->buffer[i].slot);
         free(c->buffer[i].initial);
@@ -182,6 +183,8 @@ bool check_next(check *c)
     c->n_buffers = 0;
     c->ordinal = 0;
     if (!c->started) {
+        free(c->known);
+        c->known = NULL;
         c->started = true;
         c->at = 0;
         c->place = CHECK_ALIGNED;
@@ -221,4 +224,17 @@ void *check_temp(check *c, int64_t bytes)
         exit(1);
     }
     return c->temp[c->n_temp++] = p;
+}
+
+bool check_known(check *c, void **at, int64_t bytes)
+{
+    const bool known = c->known != NULL;
+
+    if (!known) c->known = calloc(1, bytes > 0 ? (size_t)bytes : 1);
+    if (!c->known) {
+        fprintf(stderr, "dsv4-check: no memory\n");
+        exit(1);
+    }
+    *at = c->known;
+    return known;
 }

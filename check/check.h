@@ -56,6 +56,8 @@ typedef enum check_kind {
     CHECK_ZEROS,      /* zeros of both signs */
     CHECK_DENORMAL,   /* below the smallest normal number, and a little above */
     CHECK_HUGE,       /* 2^20 to 2^50 */
+    CHECK_NAN,        /* normal, with a NaN or some in every other row: what the reference lets through, a variant must */
+    CHECK_INFINITE,   /* the same with infinities of both signs */
     CHECK_N_KIND
 } check_kind;
 
@@ -66,6 +68,7 @@ typedef struct check_random { uint64_t state; } check_random;
 uint64_t check_draw(check_random *r);
 int64_t  check_below(check_random *r, int64_t n);          /* 0 .. n - 1 */
 float    check_value(check_random *r, check_kind kind);
+float    check_special(check_random *r, check_kind kind);  /* a NaN or an infinity */
 check_random check_seed(check *c);                         /* the next buffer's own */
 
 /* Bytes of input to fill before the call: compared with themselves after it. `unit`: what alignment the op may count
@@ -124,6 +127,8 @@ void check_ragged(check *c, const int32_t *count, int64_t width);
 void *check_scratch(check *c, int64_t bytes, int64_t unit);
 /* Memory for what `alone` needs beyond the case's buffers; freed with the case. */
 void *check_temp(check *c, int64_t bytes);
+/* What the first body of a case worked out, for the later ones: true for them, with the bytes that the first left at *at. */
+bool check_known(check *c, void **at, int64_t bytes);
 
 /* One row of a tensor. */
 ds_tensor check_row_of(ds_tensor t, int64_t row);

@@ -95,11 +95,13 @@ static void draw_rows(check *c, uint8_t *rows, int64_t n, const ds_row_format *f
 {
     check_random r = check_seed(c);
     float       *x = check_temp(c, f->dim * 4);
+    const bool   special = kind == CHECK_NAN || kind == CHECK_INFINITE;
 
     for (int64_t i = 0; i < n; i++) {
         const ds_kv_pack_args a = { .x = { .data = x, .dtype = DS_F32, .rank = 2, .shape = { 1, f->dim } },
                                     .rows = rows + i * f->bytes, .format = *f };
         for (int32_t j = 0; j < f->dim; j++) x[j] = check_value(&r, kind);
+        if (special && i % 61 == 7) x[check_below(&r, f->dim)] = check_special(&r, kind); /* so that some tokens see none */
         ds_kv_pack_scalar(&a, 0, 1, 0);
     }
 }
