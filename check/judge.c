@@ -163,11 +163,12 @@ static bool close_floats(check *c, const check_buffer *b)
     for (int64_t first = 0; first < n; first += b->group) {
         const int64_t end = first + b->group < n ? first + b->group : n;
         double        sum = 0.0;
+        int64_t       finite = 0;
         for (int64_t i = first; i < end; i++) {
             const double r = (double)ds_load(b->reference, b->dtype, i);
-            if (isfinite(r)) sum += r * r;
+            if (isfinite(r)) sum += r * r, finite++;
         }
-        const double rms = sqrt(sum / (double)(end - first));
+        const double rms = finite ? sqrt(sum / (double)finite) : 0.0;
         for (int64_t i = first; i < end; i++) {
             const float r = ds_load(b->reference, b->dtype, i), y = ds_load(b->slot.data, b->dtype, i);
             if (r == y || (isnan(r) && isnan(y))) continue;

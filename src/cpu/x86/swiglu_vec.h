@@ -12,8 +12,8 @@ void DS_VARIANT(swiglu)(const ds_swiglu_args *a, int64_t begin, int64_t end, int
     for (int64_t i = begin; i < end; i++) {
         const float weight = a->weight ? a->weight[i] : 1.0f;
         for (int64_t j = 0; j < dim; j += LANES) {
-            const vf g = v_min(v_at(&gate, i * dim + j, dim - j), limit);
-            const vf u = v_max(v_min(v_at(&up, i * dim + j, dim - j), limit), -limit);
+            const vf g = v_min(limit, v_at(&gate, i * dim + j, dim - j)); /* in this order NaN stays */
+            const vf u = v_max(-limit, v_min(limit, v_at(&up, i * dim + j, dim - j)));
             v_put(&y, i * dim + j, weight * (g / (1.0f + v_exp(-g)) * u), dim - j);
         }
     }

@@ -45,12 +45,14 @@ static inline vf v_fma(vf a, vf b, vf c) { return _mm512_fmadd_ps(a, b, c); }
 static inline vf v_max(vf a, vf b) { return _mm512_max_ps(a, b); } /* b where one is NaN */
 static inline vf v_min(vf a, vf b) { return _mm512_min_ps(a, b); } /* the same */
 static inline vu v_min_u(vu a, vu b) { return (vu)_mm512_min_epu32((__m512i)a, (__m512i)b); }
+static inline vu v_max_u(vu a, vu b) { return (vu)_mm512_max_epu32((__m512i)a, (__m512i)b); }
 static inline vf v_sqrt(vf x) { return _mm512_sqrt_ps(x); }
 static inline vf v_round(vf x) { return _mm512_roundscale_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
 static inline vf v_float(vu x) { return _mm512_cvtepi32_ps((__m512i)x); } /* of signed integers */
 static inline vf v_scale2(vf x, vf n) { return _mm512_scalef_ps(x, n); } /* x * 2^n, rounded once */
 static inline float v_sum(vf x) { return _mm512_reduce_add_ps(x); }
 static inline float v_top(vf x) { return _mm512_reduce_max_ps(x); }
+static inline uint32_t v_top_u(vu x) { return _mm512_reduce_max_epu32((__m512i)x); }
 
 /* The sums of four vectors, each in the same order of its lanes. */
 static inline __m128 v_sum4(vf a, vf b, vf c, vf d)
