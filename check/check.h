@@ -58,10 +58,11 @@ typedef enum check_kind {
     CHECK_HUGE,       /* 2^20 to 2^50 */
     CHECK_NAN,        /* normal, with a NaN or some in every other row: what the reference lets through, a variant must */
     CHECK_INFINITE,   /* the same with infinities of both signs */
-    CHECK_N_KIND
+    CHECK_N_KIND,
+    CHECK_VAST = CHECK_N_KIND /* 2^66 to 2^90: squares overflow; for ops that divide by the mean of them */
 } check_kind;
 
-extern const char *const check_kind_names[CHECK_N_KIND];
+extern const char *const check_kind_names[CHECK_VAST + 1];
 
 /* The same numbers for the same seed. */
 typedef struct check_random { uint64_t state; } check_random;

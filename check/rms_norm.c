@@ -38,7 +38,7 @@ void check_rms_norm(check *c)
     static const char *const weights[] = { "F32", "BF16", "F16", "none", "none in-place" };
 
     for (size_t d = 0; d < sizeof dims / sizeof *dims; d++)
-        for (int kind = 0; kind < CHECK_N_KIND; kind++)
+        for (int kind = 0; kind <= CHECK_VAST; kind++)
             for (int w = 0; w < 5; w++)
                 for (int t = 0; t < 4; t++) {
                     const ds_dtype in = t & 1 ? DS_BF16 : DS_F32, out = t & 2 ? DS_BF16 : DS_F32;

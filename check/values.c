@@ -4,7 +4,7 @@
 
 #include "private.h"
 
-const char *const check_kind_names[CHECK_N_KIND] = { "normal", "mixed", "ties", "zeros", "denormal", "huge", "NaN", "infinite" };
+const char *const check_kind_names[CHECK_VAST + 1] = { "normal", "mixed", "ties", "zeros", "denormal", "huge", "NaN", "infinite", "vast" };
 
 /* ---- numbers ---- */
 
@@ -54,7 +54,7 @@ float check_value(check_random *r, check_kind kind)
     case CHECK_HUGE: return signed_power(z, 20 + (int)(z >> 16 & 0xff) % 31);
     case CHECK_NAN:
     case CHECK_INFINITE: return check_value(r, CHECK_NORMAL); /* rows get theirs when they are whole: draw_row */
-    case CHECK_N_KIND: break;
+    case CHECK_VAST: return signed_power(z, 66 + (int)(z >> 16 & 0xff) % 25);
     }
     return 0.0f;
 }

@@ -2,15 +2,13 @@
 #ifndef DS_CPU_X86_HC_VEC_H
 #define DS_CPU_X86_HC_VEC_H
 
-#include <math.h>
-
 #include "cpu/x86/vec.h"
 
 /* rsqrt(mean over all streams of x[i]^2 + eps) */
 static inline float v_stream_scale(const ds_tensor *x, int64_t i, float eps)
 {
     const int64_t width = ds_width(x);
-    return 1.0f / sqrtf(v_sum_squares(x, i * width, width) / (float)width + eps);
+    return v_rsqrt_mean(x, i * width, width, eps);
 }
 
 /* y[i] = sum_j weight[j] * x[i][j] */

@@ -5,6 +5,8 @@
 #ifndef DS_CPU_X86_VEC_H
 #define DS_CPU_X86_VEC_H
 
+#include <math.h>
+
 #include "base/fp8.h"
 #include "base/tensor.h"
 
@@ -78,6 +80,17 @@ static inline float v_sum_squares(const ds_tensor *t, int64_t i, int64_t n)
         sum[0] = v_fma(x, x, sum[0]);
     }
     return v_sum((sum[0] + sum[1]) + (sum[2] + sum[3]));
+}
+
+/* rsqrt(mean of x^2 over n values + eps). Values whose squares no float holds are rare: in double, as the definitions do. */
+static inline float v_rsqrt_mean(const ds_tensor *t, int64_t i, int64_t n, float eps)
+{
+    const float total = v_sum_squares(t, i, n);
+    double      sum = 0.0;
+
+    if (isfinite(total)) return 1.0f / sqrtf(total / (float)n + eps);
+    for (int64_t j = i; j < i + n; j++) sum += (double)ds_at(t, j) * (double)ds_at(t, j);
+    return (float)(1.0 / sqrt(sum / (double)n + (double)eps));
 }
 
 /* e^x within 1 ulp or so: x = n ln 2 + r, and the polynomial of Cephes for |r| <= ln 2 / 2. */
