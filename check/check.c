@@ -68,7 +68,6 @@ check *check_open(const check_options *options)
         ds_kernels_pick(&k, (ds_isa)isa);
         check_add_variant(c, ds_isa_name((ds_isa)isa), &k);
     }
-    if (options->bench) c->limit = check_measure(options->isa < ds_isa_here() ? options->isa : ds_isa_here());
     return c;
 }
 
@@ -118,7 +117,13 @@ int64_t check_op(check *c, int op)
     for (int f = 1; f < CHECK_N_FAULT; f++) before += c->faults[f];
     memset(c->tally, 0, sizeof c->tally);
     c->op = op;
+    if (c->options.bench) check_measure(&c->limit, c->options.isa < ds_isa_here() ? c->options.isa : ds_isa_here());
     ops[op].check(c);
+    for (int v = 0; v < c->n_variants; v++)
+        if (is_variant(c, v) && !c->tally[v].cases) {
+            check_report_missing(c, v);
+            c->faults[CHECK_MISSING]++;
+        }
     check_report_op(c);
     for (int f = 1; f < CHECK_N_FAULT; f++) after += c->faults[f];
     return after - before;
@@ -142,6 +147,7 @@ static void begin_case(check *c, bool timed, const char *format, va_list list)
     c->timed = timed;
     c->started = false;
     c->bytes = c->flops = c->scalar_seconds = 0.0;
+    c->narrow = false;
 }
 
 void check_case(check *c, const char *format, ...)
@@ -176,9 +182,16 @@ static void end_variant(check *c)
     check_report_case(c);
 }
 
+static bool any_fault(const check *c)
+{
+    for (int v = 0; v < c->n_variants; v++)
+        if (c->tally[v].faults) return true;
+    return false;
+}
+
 bool check_next(check *c)
 {
-    if (c->timed && !c->options.bench) return false;
+    if ((c->timed && !c->options.bench) || (c->options.first_fault && !c->started && any_fault(c))) return false;
     free_temp(c);
     c->n_buffers = 0;
     c->ordinal = 0;
@@ -210,6 +223,11 @@ void check_cost(check *c, double bytes, double flops)
 {
     c->bytes = bytes;
     c->flops = flops;
+}
+
+void check_narrow(check *c)
+{
+    c->narrow = true;
 }
 
 void *check_temp(check *c, int64_t bytes)

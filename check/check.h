@@ -35,8 +35,11 @@ void check_case_timed(check *c, const char *format, ...) __attribute__((format(p
 /* True once for each function and placement. */
 bool check_next(check *c);
 
-/* What the call moves and computes, for GB/s and GFLOP/s. */
+/* What the call moves and computes, for GB/s and GFLOP/s. Above CHECK_COLD bytes operands come from memory. */
+enum { CHECK_COLD = 8 << 20 };
 void check_cost(check *c, double bytes, double flops);
+/* Its products are of numbers that BF16 holds: held against the rate of those. */
+void check_narrow(check *c);
 
 /* Run and judge. `rows` independent rows; alone(c, &one, i) cuts a copy of the arguments down to row i, results in
  * their place; NULL: the op has no rows of its own. */
@@ -146,12 +149,14 @@ typedef enum check_fault {
     CHECK_SPLIT,  /* other bits when the units are split */
     CHECK_ALONE,  /* other bits for a row alone */
     CHECK_SIGNAL, /* touched memory that is not there */
+    CHECK_MISSING, /* no case ran at all */
     CHECK_N_FAULT
 } check_fault;
 
 typedef struct check_options {
     ds_isa isa;                        /* the best to use */
     bool   bench, json, verbose;
+    bool   first_fault;                /* of an op is enough: no more cases after it */
     FILE  *out;
 } check_options;
 
@@ -173,10 +178,12 @@ int64_t     check_cases(const check *c);
 
 /* ---- this machine's limits (limit.c), one thread ---- */
 typedef struct check_limit {
-    double read_rate, flop_rate; /* bytes/s from memory, F32 operations/s of fused multiply-adds */
+    double read_rate, cache_rate;  /* bytes/s from memory, from a core's own cache */
+    double flop_rate, narrow_rate; /* operations/s: F32 multiply-adds, BF16 products where there are any */
 } check_limit;
 
-check_limit check_measure(ds_isa isa);
+/* Each rate becomes the best seen so far: called again for every op, since others use the machine too. */
+void        check_measure(check_limit *limit, ds_isa isa);
 double      check_seconds(void);
 void        check_evict(void); /* nothing of the operands is left in a cache */
 

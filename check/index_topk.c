@@ -129,6 +129,7 @@ static void run(check *c, ds_dtype dtype, ds_row_kind row, int64_t heads, int32_
         a.scratch_size = b->max_blocks * 32 + 1 + heads * (dim + 1);
         a.scratch = check_scratch(c, THREADS * a.scratch_size * 4, 4);
         check_cost(c, scored * (double)format.bytes, 2.0 * scored * (double)(heads * dim));
+        if (dtype == DS_BF16 && row == DS_ROW_FP4) check_narrow(c);
         check_call_index_topk(c, &a, n, alone);
     }
 }

@@ -259,8 +259,7 @@ static bool run_guarded(check *c, const check_call *call, void (*run)(check *, c
 
 static double time_call(check *c, const check_call *call)
 {
-    enum { COLD_BYTES = 8 << 20 }; /* more is read from memory in practice, so it is here */
-    const bool cold = c->bytes > COLD_BYTES;
+    const bool cold = c->bytes > CHECK_COLD; /* read from memory in practice, so it is here */
     double     best = INFINITY, total = 0.0;
     int        repeat = 1;
 

@@ -59,6 +59,7 @@ struct check {
     int           at;               /* variant */
     check_place   place;
     double        bytes, flops, scalar_seconds;
+    bool          narrow; /* BF16 products */
     check_result  result;
 
     check_buffer  buffer[CHECK_MAX_BUFFERS];
@@ -83,6 +84,7 @@ void check_judge(check *c, const check_call *call);
 /* report.c */
 void check_report_case(check *c);
 void check_report_op(check *c);
+void check_report_missing(const check *c, int variant);
 
 /* Whether a row of this kind gets special values; the first always does. */
 bool check_has_special(check_random *r, check_kind kind, int64_t row);
