@@ -102,6 +102,11 @@ static size_t read_size(void)
     return (size_t)(size / PIECES / 4096 * 4096 * PIECES);
 }
 
+const char *dsv4_machine_isa(void)
+{
+    return ds_isa_name(ds_isa_here());
+}
+
 dsv4_status dsv4_machine_limits(dsv4_machine *out, int32_t n_threads)
 {
     loop         peak = { .rounds = 1 << 15 }, read = { 0 };
