@@ -4,7 +4,8 @@
  *     selected: the top_k highest, ties to the lower w; all visible ones if they are no more than top_k
  *
  * A product that is NaN counts as 0, a score that is NaN as -infinity: a selection is one whatever the values are (the token's
- * own NaN reaches its output by other ways). Scores stay in F32. The selection is written in ascending order, so that it reads the same however it was found. */
+ * own NaN reaches its output by other ways). Scores stay in F32. The selection is written in ascending order, so that it
+ * reads the same however it was found. */
 #ifndef DS_OP_INDEX_TOPK_H
 #define DS_OP_INDEX_TOPK_H
 
