@@ -3,6 +3,7 @@
 #   make            build build/dsv4              make fuzz       the parsers under libFuzzer, FUZZ_SECONDS each
 #   make demo       a story and a sum             make layers     who includes whom; fails if one goes up
 #   make test       all tests; SAN=1, TSAN=1      make install    to $(DESTDIR)$(PREFIX)        make clean
+#   make cross      for 64-bit Arm under qemu, and here without vector variants
 #   make check      every variant of every op against the reference; OP='linear rope', BENCH=1
 
 BUILD        := build$(if $(SAN),-san)$(if $(TSAN),-tsan)
@@ -13,7 +14,7 @@ PREFIX       ?= /usr/local
 FUZZ_SECONDS ?= 60
 JOBS         ?= $(shell nproc)
 
-.PHONY: all setup ready demo test check fuzz layers install clean
+.PHONY: all setup ready demo test check fuzz cross layers install clean
 
 all: $(BUILD)/CMakeCache.txt
 	@MAKEFLAGS= cmake --build $(BUILD) --parallel $(JOBS)
@@ -46,6 +47,10 @@ fuzz:
 	@MAKEFLAGS= cmake --build build-fuzz --parallel $(JOBS)
 	script/fuzz build-fuzz $(FUZZ_SECONDS)
 
+cross:
+	@script/setup build cross
+	@script/cross $(JOBS)
+
 layers:
 	@script/layers
 
@@ -53,4 +58,4 @@ install: all
 	DESTDIR=$(DESTDIR) cmake --install $(BUILD) --prefix $(PREFIX)
 
 clean:
-	rm -rf build build-san build-tsan build-fuzz
+	rm -rf build build-san build-tsan build-fuzz build-scalar build-aarch64

@@ -76,7 +76,6 @@ check *check_open(const check_options *options)
         ds_kernels_pick(&k, (ds_isa)isa);
         check_add_variant(c, ds_isa_name((ds_isa)isa), &k);
     }
-    if (options->bench) c->limit = check_measure(options->isa < ds_isa_here() ? options->isa : ds_isa_here());
     return c;
 }
 
@@ -91,6 +90,7 @@ void check_close(check *c)
     if (!c) return;
     free_temp(c);
     free(c->temp);
+    free(c->known);
     for (int i = 0; i < CHECK_MAX_BUFFERS; i++) {
         check_slot_free(&c->buffer[i].slot);
         free(c->buffer[i].initial);
@@ -125,7 +125,13 @@ int64_t check_op(check *c, int op)
     for (int f = 1; f < CHECK_N_FAULT; f++) before += c->faults[f];
     memset(c->tally, 0, sizeof c->tally);
     c->op = op;
+    if (c->options.bench) check_measure(&c->limit, c->options.isa < ds_isa_here() ? c->options.isa : ds_isa_here());
     ops[op].check(c);
+    for (int v = 0; v < c->n_variants; v++)
+        if (is_variant(c, v) && !c->tally[v].cases) {
+            check_report_missing(c, v);
+            c->faults[CHECK_MISSING]++;
+        }
     check_report_op(c);
     for (int f = 1; f < CHECK_N_FAULT; f++) after += c->faults[f];
     return after - before;
@@ -149,6 +155,7 @@ static void begin_case(check *c, bool timed, const char *format, va_list list)
     c->timed = timed;
     c->started = false;
     c->bytes = c->flops = c->scalar_seconds = 0.0;
+    c->narrow = false;
 }
 
 void check_case(check *c, const char *format, ...)
@@ -183,13 +190,22 @@ static void end_variant(check *c)
     check_report_case(c);
 }
 
+static bool any_fault(const check *c)
+{
+    for (int v = 0; v < c->n_variants; v++)
+        if (c->tally[v].faults) return true;
+    return false;
+}
+
 bool check_next(check *c)
 {
-    if (c->timed && !c->options.bench) return false;
+    if ((c->timed && !c->options.bench) || (c->options.first_fault && !c->started && any_fault(c))) return false;
     free_temp(c);
     c->n_buffers = 0;
     c->ordinal = 0;
     if (!c->started) {
+        free(c->known);
+        c->known = NULL;
         c->started = true;
         c->at = 0;
         c->place = CHECK_ALIGNED;
@@ -217,6 +233,11 @@ void check_cost(check *c, double bytes, double flops)
     c->flops = flops;
 }
 
+void check_narrow(check *c)
+{
+    c->narrow = true;
+}
+
 void *check_temp(check *c, int64_t bytes)
 {
     if (c->n_temp == c->temp_size) {
@@ -229,4 +250,17 @@ void *check_temp(check *c, int64_t bytes)
         exit(1);
     }
     return c->temp[c->n_temp++] = p;
+}
+
+bool check_known(check *c, void **at, int64_t bytes)
+{
+    const bool known = c->known != NULL;
+
+    if (!known) c->known = calloc(1, bytes > 0 ? (size_t)bytes : 1);
+    if (!c->known) {
+        fprintf(stderr, "dsv4-check: no memory\n");
+        exit(1);
+    }
+    *at = c->known;
+    return known;
 }

@@ -35,8 +35,11 @@ void check_case_timed(check *c, const char *format, ...) __attribute__((format(p
 /* True once for each function and placement. */
 bool check_next(check *c);
 
-/* What the call moves and computes, for GB/s and GFLOP/s. */
+/* What the call moves and computes, for GB/s and GFLOP/s. Above CHECK_COLD bytes operands come from memory. */
+enum { CHECK_COLD = 8 << 20 };
 void check_cost(check *c, double bytes, double flops);
+/* Its products are of numbers that BF16 holds: held against the rate of those. */
+void check_narrow(check *c);
 
 /* Run and judge. `rows` independent rows; alone(c, &one, i) cuts a copy of the arguments down to row i, results in
  * their place; NULL: the op has no rows of its own. */
@@ -61,16 +64,20 @@ typedef enum check_kind {
     CHECK_ZEROS,      /* zeros of both signs */
     CHECK_DENORMAL,   /* below the smallest normal number, and a little above */
     CHECK_HUGE,       /* 2^20 to 2^50 */
-    CHECK_N_KIND
+    CHECK_NAN,        /* normal, with a NaN or some in every other row: what the reference lets through, a variant must */
+    CHECK_INFINITE,   /* the same with infinities of both signs */
+    CHECK_N_KIND,
+    CHECK_VAST = CHECK_N_KIND /* 2^66 to 2^90: squares overflow; for ops that divide by the mean of them */
 } check_kind;
 
-extern const char *const check_kind_names[CHECK_N_KIND];
+extern const char *const check_kind_names[CHECK_VAST + 1];
 
 /* The same numbers for the same seed. */
 typedef struct check_random { uint64_t state; } check_random;
 uint64_t check_draw(check_random *r);
 int64_t  check_below(check_random *r, int64_t n);          /* 0 .. n - 1 */
 float    check_value(check_random *r, check_kind kind);
+float    check_special(check_random *r, check_kind kind);  /* a NaN or an infinity */
 check_random check_seed(check *c);                         /* the next buffer's own */
 
 /* Bytes of input to fill before the call: compared with themselves after it. `unit`: what alignment the op may count
@@ -131,6 +138,8 @@ void check_ragged(check *c, const int32_t *count, int64_t width);
 void *check_scratch(check *c, int64_t bytes, int64_t unit);
 /* Memory for what `alone` needs beyond the case's buffers; freed with the case. */
 void *check_temp(check *c, int64_t bytes);
+/* What the first body of a case worked out, for the later ones: true for them, with the bytes that the first left at *at. */
+bool check_known(check *c, void **at, int64_t bytes);
 
 /* One row of a tensor. */
 ds_tensor check_row_of(ds_tensor t, int64_t row);
@@ -148,12 +157,14 @@ typedef enum check_fault {
     CHECK_ALONE,  /* other bits for a row alone */
     CHECK_PARTS,  /* a fused op with other bits than its parts */
     CHECK_SIGNAL, /* touched memory that is not there */
+    CHECK_MISSING, /* no case ran at all */
     CHECK_N_FAULT
 } check_fault;
 
 typedef struct check_options {
     ds_isa isa;                        /* the best to use */
     bool   bench, json, verbose;
+    bool   first_fault;                /* of an op is enough: no more cases after it */
     FILE  *out;
 } check_options;
 
@@ -175,10 +186,12 @@ int64_t     check_cases(const check *c);
 
 /* ---- this machine's limits (limit.c), one thread ---- */
 typedef struct check_limit {
-    double read_rate, flop_rate; /* bytes/s from memory, F32 operations/s of fused multiply-adds */
+    double read_rate, cache_rate;  /* bytes/s from memory, from a core's own cache */
+    double flop_rate, narrow_rate; /* operations/s: F32 multiply-adds, BF16 products where there are any */
 } check_limit;
 
-check_limit check_measure(ds_isa isa);
+/* Each rate becomes the best seen so far: called again for every op, since others use the machine too. */
+void        check_measure(check_limit *limit, ds_isa isa);
 double      check_seconds(void);
 void        check_evict(void); /* nothing of the operands is left in a cache */
 

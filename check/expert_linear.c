@@ -41,6 +41,7 @@ static void run(check *c, const linear_pair *p, ds_dtype out, const int32_t *loa
         a.w = check_copy(c, w, n_experts * (int64_t)sizeof *w, 8);
         a.y = check_out(c, "y", out, pairs, 0, n, linear_tolerance);
         check_cost(c, bytes + (double)(rows * ds_row_bytes(p->x, k) + pairs * ds_row_bytes(out, n)), 2.0 * (double)(pairs * n * k));
+        if (linear_is_narrow(p)) check_narrow(c);
         check_call_expert_linear(c, &a, pairs, alone);
     }
 }

@@ -17,7 +17,7 @@ static void run(check *c, ds_dtype stored, int64_t n, int64_t width, int32_t rat
         a.gate = check_inout(c, "gate", DS_F32, n, 0, width, kind, CHECK_EXACT);
         a.ape = check_vector(c, stored, ratio * width, kind);
         a.position = position;
-        check_cost(c, (double)(n * width * (8 + ds_row_bytes(stored, 1))), (double)(n * width));
+        check_cost(c, (double)(8 * n * width + ratio * width * ds_row_bytes(stored, 1)), (double)(n * width));
         check_call_gate_bias(c, &a, n, alone);
     }
 }

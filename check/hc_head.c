@@ -32,7 +32,7 @@ void check_hc_head(check *c)
 
     for (int d = 0; d < 4; d++)
         for (int h = 0; h < 4; h++)
-            for (int kind = 0; kind < CHECK_N_KIND; kind++)
+            for (int kind = 0; kind <= CHECK_VAST; kind++)
                 for (int t = 0; t < 2; t++) {
                     const int64_t n = rows[(d + kind) % 3];
                     check_case(c, "n=%d hc=%d dim=%d %s %s", (int)n, (int)hcs[h], (int)dims[d], t ? "BF16" : "F32", check_kind_names[kind]);

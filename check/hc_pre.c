@@ -39,7 +39,7 @@ void check_hc_pre(check *c)
     /* huge streams make rho small and denormal ones leave it at 1/sqrt(eps): mixes are drawn so that logits stay sane */
     for (int d = 0; d < 4; d++)
         for (int h = 0; h < 4; h++)
-            for (int kind = 0; kind < CHECK_N_KIND; kind++)
+            for (int kind = 0; kind <= CHECK_VAST; kind++)
                 for (int t = 0; t < 2; t++) {
                     const int64_t    n = rows[(d + kind) % 3];
                     const check_kind mix = kind == CHECK_ZEROS || kind == CHECK_DENORMAL ? CHECK_ZEROS : CHECK_NORMAL;

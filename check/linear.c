@@ -18,6 +18,7 @@ static void run(check *c, const linear_pair *p, ds_dtype out, int64_t rows, int6
         a.y = check_out(c, "y", out, rows, 0, n, linear_tolerance);
         check_cost(c, linear_weight_bytes(&a.w) + (double)(rows * (ds_row_bytes(p->x, groups * k) + ds_row_bytes(out, n))),
                    2.0 * (double)(rows * n * k));
+        if (linear_is_narrow(p)) check_narrow(c);
         check_call_linear(c, &a, rows, alone);
     }
 }

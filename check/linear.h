@@ -31,6 +31,12 @@ enum { N_LINEAR_PAIRS = sizeof linear_pairs / sizeof *linear_pairs };
  * Products of denormals may be lost: 1e-30 is far below what any published weight gives. */
 static const check_tolerance linear_tolerance = { 1e-5, 1, 1e-30 };
 
+/* Whether BF16 holds both factors. */
+static inline bool linear_is_narrow(const linear_pair *p)
+{
+    return p->x != DS_F32 && p->w != DS_F32 && p->w != DS_F16;
+}
+
 static inline double linear_weight_bytes(const ds_weight *w)
 {
     const double values = (double)(w->n * w->k);

@@ -11,8 +11,9 @@ static const char usage[] =
     "Every variant of every op that this machine runs, against the scalar reference: values, bounds, the same bits in\n"
     "any place, split and batch.\n\n"
     "  --isa NAME     the best instruction set to use: scalar, avx2, avx512, avx512bf16; default: this machine's\n"
-    "  --bench        time as well, on one thread: the best of several runs; operands above 8 MB come from memory;\n"
-    "                 % is of what this machine can read or multiply in that time, x the speed-up over scalar\n"
+    "  --bench        time as well, on one thread: the best of several runs; operands above 8 MB come from memory,\n"
+    "                 others from cache; % is the share of what this machine could read or multiply in that time,\n"
+    "                 x the speed-up over scalar\n"
     "  --list         the ops and their variants\n"
     "  -v, --verbose  a line per case; else one per op and variant\n"
     "  --json         an object per case and line\n"
@@ -65,9 +66,9 @@ int main(int argc, char **argv)
     if (c && list) check_list(c);
     else if (c) {
         const double start = check_seconds();
-        if (options.bench) check_print_limit(c);
         for (int i = 0; i < check_n_ops(); i++)
             if (chosen[i] || !named) faults += check_op(c, i);
+        if (options.bench) check_print_limit(c);
         if (!options.json)
             printf("%lld cases in %.1f s: %s\n", (long long)check_cases(c), check_seconds() - start, faults ? "FAILED" : "all well");
         if (faults) rc = FAILED;

@@ -59,6 +59,7 @@ struct check {
     int           at;               /* variant */
     check_place   place;
     double        bytes, flops, scalar_seconds;
+    bool          narrow; /* BF16 products */
     check_result  result;
 
     check_buffer  buffer[CHECK_MAX_BUFFERS];
@@ -66,6 +67,7 @@ struct check {
     uint64_t      ordinal; /* of the next seed */
     void        **temp;
     int           n_temp, temp_size;
+    void         *known; /* check_known's */
 };
 
 /* A call with its types forgotten. */
@@ -83,6 +85,10 @@ void check_judge(check *c, const check_call *call);
 /* report.c */
 void check_report_case(check *c);
 void check_report_op(check *c);
+void check_report_missing(const check *c, int variant);
+
+/* Whether a row of this kind gets special values; the first always does. */
+bool check_has_special(check_random *r, check_kind kind, int64_t row);
 
 /* Fill `size` bytes kept at *at, which grows. */
 void check_keep(uint8_t **at, size_t *at_size, const void *from, size_t size);

@@ -23,7 +23,7 @@ static void run(check *c, ds_dtype in, ds_dtype out, int64_t n, int64_t width, c
         if (out == DS_NVFP4 && width % 2) a.y.data = check_inout_bytes(c, "codes", n * ds_row_bytes(out, width), 1);
         else a.y.data = check_out_bytes(c, "codes", n * ds_row_bytes(out, width), 1);
         a.y.scale = check_out_bytes(c, "scales", n * scales, 1);
-        if (out == DS_NVFP4) a.y.global = check_out_bytes(c, "global", n * 4, 4);
+        if (out == DS_NVFP4) a.y.global = check_out(c, "global", DS_F32, n, 0, 1, CHECK_EXACT).data;
         const double values = (double)(n * width);
         check_cost(c, values * (double)ds_row_bytes(in, 1) + (double)(n * (ds_row_bytes(out, width) + scales)), 4.0 * values);
         check_call_quantize(c, &a, n, alone);

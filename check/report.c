@@ -6,7 +6,8 @@
 /* The least time that this machine allows for the call: its bytes or its operations, whichever takes longer. */
 static double limit_seconds(const check *c)
 {
-    return fmax(c->bytes / c->limit.read_rate, c->flops / c->limit.flop_rate);
+    return fmax(c->bytes / (c->bytes > CHECK_COLD ? c->limit.read_rate : c->limit.cache_rate),
+                c->flops / (c->narrow ? c->limit.narrow_rate : c->limit.flop_rate));
 }
 
 static void case_json(const check *c)
@@ -61,6 +62,13 @@ void check_report_case(check *c)
     fprintf(out, "\n");
 }
 
+void check_report_missing(const check *c, int variant)
+{
+    fprintf(c->options.out, c->options.json ? "{\"op\": \"%s\", \"variant\": \"%s\", \"ok\": false, \"fault\": \"no case ran\"}\n"
+                                            : "%s, %s: FAILED: no case ran\n",
+            check_op_name(c->op), c->variant[variant].name);
+}
+
 void check_report_op(check *c)
 {
     FILE *out = c->options.out;
@@ -81,10 +89,11 @@ void check_report_op(check *c)
 
 void check_print_limit(const check *c)
 {
-    if (c->options.json)
-        fprintf(c->options.out, "{\"read_gb_per_s\": %.4g, \"fma_gflop_per_s\": %.4g}\n", 1e-9 * c->limit.read_rate,
-                1e-9 * c->limit.flop_rate);
-    else
-        fprintf(c->options.out, "one thread here reads %.1f GB/s of 256 MB and computes %.1f GFLOP/s in fused multiply-adds\n\n",
-                1e-9 * c->limit.read_rate, 1e-9 * c->limit.flop_rate);
+    const check_limit *l = &c->limit;
+
+    fprintf(c->options.out, c->options.json
+            ? "{\"read_gb_per_s\": %.4g, \"cache_gb_per_s\": %.4g, \"f32_gflop_per_s\": %.4g, \"bf16_gflop_per_s\": %.4g}\n"
+            : "at most one thread here reads %.1f GB/s from memory, %.1f from its cache, and computes %.1f GFLOP/s in F32, "
+              "%.1f on BF16\n",
+            1e-9 * l->read_rate, 1e-9 * l->cache_rate, 1e-9 * l->flop_rate, 1e-9 * l->narrow_rate);
 }

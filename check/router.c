@@ -38,21 +38,27 @@ static bool clear_cut(const float *z, const float *bias, int64_t n, int32_t k)
     return gap == 0.0 || gap > 1e-5 * (1.0 + fabs(key[n - k]));
 }
 
-enum { LEARNED = 0, TIED, NO_BIAS, WIDE, N_ROUTES };
+/* NaN and infinity go among tied scores: what the others are then leaves nothing to rounding. */
+enum { LEARNED = 0, TIED, NANS, INFINITE, NO_BIAS, WIDE, N_ROUTES };
 
 static void run_learned(check *c, int64_t n, int32_t n_experts, int32_t k, int how)
 {
+    const bool tied = how == TIED || how == NANS || how == INFINITE;
+
     while (check_next(c)) {
-        ds_router_args a = { .k = k, .factor = how == TIED ? 1.0f : 2.5f };
+        ds_router_args a = { .k = k, .factor = tied ? 1.0f : 2.5f };
         float         *z = check_in(c, n * n_experts * 4, 4), *bias = check_in(c, n_experts * 4, 4);
         check_random   r = check_seed(c);
-        for (int32_t e = 0; e < n_experts; e++) bias[e] = how == NO_BIAS || how == TIED ? 0.0f : 0.1f * check_value(&r, CHECK_NORMAL);
+        for (int32_t e = 0; e < n_experts; e++) bias[e] = how == NO_BIAS || tied ? 0.0f : 0.1f * check_value(&r, CHECK_NORMAL);
         for (int64_t i = 0; i < n; i++)
             do
                 for (int32_t e = 0; e < n_experts; e++)
-                    z[i * n_experts + e] = how == TIED ? 0.5f * (float)check_below(&r, i % 3 == 0 ? 1 : 4) - 1.0f
+                    z[i * n_experts + e] = tied ? 0.5f * (float)check_below(&r, i % 3 == 0 ? 1 : 4) - 1.0f
                                          : how == WIDE ? 12.0f * check_value(&r, CHECK_NORMAL) : check_value(&r, CHECK_NORMAL);
             while (!clear_cut(z + i * n_experts, bias, n_experts, k));
+        for (int64_t i = 0; (how == NANS || how == INFINITE) && i < n; i += 1 + check_below(&r, 2))
+            for (int64_t j = 0; j <= check_below(&r, k + 1); j++)
+                z[i * n_experts + check_below(&r, n_experts)] = check_special(&r, how == NANS ? CHECK_NAN : CHECK_INFINITE);
         a.z = (ds_tensor){ .data = z, .dtype = DS_F32, .rank = 2, .shape = { n, n_experts } };
         a.bias = (ds_vector){ bias, DS_F32, n_experts };
         a.expert = check_out_bytes(c, "expert", n * k * 4, 4);
@@ -94,7 +100,7 @@ void check_router(check *c)
 {
     static const int32_t     experts[] = { 1, 6, 17, 64, 256, 384 };
     static const int64_t     rows[] = { 1, 3, 33 };
-    static const char *const names[] = { "learned", "ties", "no bias", "wide" };
+    static const char *const names[] = { "learned", "ties", "NaN", "infinite", "no bias", "wide" };
 
     for (int e = 0; e < 6; e++)
         for (int n = 0; n < 3; n++)

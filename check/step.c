@@ -46,9 +46,10 @@ const ds_batch *check_batch(check *c, const check_run_of *runs, int32_t n_runs)
             position[run[i].row + t] = run[i].position + t;
         }
 
+    b.run = run;
     /* block ids dealt from a shuffled deck; entries that no token reaches lead nowhere */
-    const int64_t n_blocks = (n_runs + 1) * b.max_blocks;
-    int32_t      *deck = check_temp(c, n_blocks * 4), *blocks = check_temp(c, n_blocks * 4);
+    const int64_t n_blocks = check_batch_blocks(&b), entries = (n_runs + 1) * b.max_blocks;
+    int32_t      *deck = check_temp(c, n_blocks * 4), *blocks = check_temp(c, entries * 4);
     for (int64_t i = 0; i < n_blocks; i++) deck[i] = (int32_t)i;
     for (int64_t i = n_blocks - 1; i > 0; i--) {
         const int64_t j = check_below(&r, i + 1);
@@ -56,7 +57,7 @@ const ds_batch *check_batch(check *c, const check_run_of *runs, int32_t n_runs)
         deck[i] = deck[j];
         deck[j] = t;
     }
-    for (int64_t i = 0; i < n_blocks; i++) blocks[i] = NOWHERE;
+    for (int64_t i = 0; i < entries; i++) blocks[i] = NOWHERE;
     for (int32_t i = 0, next = 0; i < n_runs; i++)
         for (int64_t j = 0; j < ds_ceil_div(runs[i].position + runs[i].n, DS_BLOCK_TOKENS); j++)
             blocks[run[i].slot * b.max_blocks + j] = deck[next++];
@@ -65,7 +66,7 @@ const ds_batch *check_batch(check *c, const check_run_of *runs, int32_t n_runs)
     b.position = check_copy(c, position, b.n_tokens * 8, 8);
     b.run_of = check_copy(c, run_of, b.n_tokens * 4, 4);
     b.run = check_copy(c, run, n_runs * (int64_t)sizeof *run, 8);
-    b.blocks = check_copy(c, blocks, n_blocks * 4, 4);
+    b.blocks = check_copy(c, blocks, entries * 4, 4);
     b.csa = windows_of(c, &b, 4);
     b.hca = windows_of(c, &b, 128);
     return check_copy(c, &b, sizeof b, 8);
@@ -73,7 +74,9 @@ const ds_batch *check_batch(check *c, const check_run_of *runs, int32_t n_runs)
 
 int32_t check_batch_blocks(const ds_batch *b)
 {
-    return (int32_t)((b->n_runs + 1) * b->max_blocks);
+    int64_t n = 3; /* some that are nobody's */
+    for (int32_t i = 0; i < b->n_runs; i++) n += ds_ceil_div(b->run[i].position + b->run[i].n, DS_BLOCK_TOKENS);
+    return (int32_t)n;
 }
 
 const ds_batch *check_one_token(check *c, const ds_batch *b, int64_t i)
@@ -95,11 +98,13 @@ static void draw_rows(check *c, uint8_t *rows, int64_t n, const ds_row_format *f
 {
     check_random r = check_seed(c);
     float       *x = check_temp(c, f->dim * 4);
+    const bool   special = kind == CHECK_NAN || kind == CHECK_INFINITE;
 
     for (int64_t i = 0; i < n; i++) {
         const ds_kv_pack_args a = { .x = { .data = x, .dtype = DS_F32, .rank = 2, .shape = { 1, f->dim } },
                                     .rows = rows + i * f->bytes, .format = *f };
         for (int32_t j = 0; j < f->dim; j++) x[j] = check_value(&r, kind);
+        if (special && i % 61 == 7) x[check_below(&r, f->dim)] = check_special(&r, kind); /* so that some tokens see none */
         ds_kv_pack_scalar(&a, 0, 1, 0);
     }
 }

@@ -4,7 +4,7 @@
 
 #include "private.h"
 
-const char *const check_kind_names[CHECK_N_KIND] = { "normal", "mixed", "ties", "zeros", "denormal", "huge" };
+const char *const check_kind_names[CHECK_VAST + 1] = { "normal", "mixed", "ties", "zeros", "denormal", "huge", "NaN", "infinite", "vast" };
 
 /* ---- numbers ---- */
 
@@ -52,9 +52,22 @@ float check_value(check_random *r, check_kind kind)
     case CHECK_ZEROS: return z & 1 ? -0.0f : 0.0f;
     case CHECK_DENORMAL: return ds_bits_f32((uint32_t)(z & 0x807fffff) | (z >> 40 & 7 ? 0 : 1u << 23));
     case CHECK_HUGE: return signed_power(z, 20 + (int)(z >> 16 & 0xff) % 31);
-    case CHECK_N_KIND: break;
+    case CHECK_NAN:
+    case CHECK_INFINITE: return check_value(r, CHECK_NORMAL); /* rows get theirs when they are whole: draw_row */
+    case CHECK_VAST: return signed_power(z, 66 + (int)(z >> 16 & 0xff) % 25);
     }
     return 0.0f;
+}
+
+float check_special(check_random *r, check_kind kind)
+{
+    const uint32_t z = (uint32_t)check_draw(r);
+    return ds_bits_f32(kind == CHECK_NAN ? z | 0x7fc00000 : (z & 0x80000000) | 0x7f800000); /* quiet ones */
+}
+
+bool check_has_special(check_random *r, check_kind kind, int64_t row)
+{
+    return (kind == CHECK_NAN || kind == CHECK_INFINITE) && (row == 0 || check_below(r, 2) == 0);
 }
 
 /* ---- buffers ---- */
@@ -147,8 +160,13 @@ ds_tensor check_out_quantized(check *c, ds_dtype dtype, int64_t n, int64_t width
 static void draw_floats(check *c, const ds_tensor *t, check_kind kind)
 {
     check_random  r = check_seed(c);
-    const int64_t n = t->shape[0] * ds_width(t);
+    const int64_t n = t->shape[0] * ds_width(t), width = t->shape[t->rank - 1];
+
     for (int64_t i = 0; i < n; i++) ds_put(t, i, check_value(&r, kind));
+    for (int64_t row = 0; row * width < n; row++) {
+        if (!check_has_special(&r, kind, row)) continue;
+        for (int64_t j = 0; j <= width / 64; j++) ds_put(t, row * width + check_below(&r, width), check_special(&r, kind));
+    }
 }
 
 ds_tensor check_float(check *c, ds_dtype dtype, int64_t n, int64_t m, int64_t width, check_kind kind)
@@ -238,8 +256,11 @@ static uint16_t half_value(check_random *r, check_kind kind)
     case CHECK_ZEROS: return sign;
     case CHECK_DENORMAL: return sign | mantissa;
     case CHECK_HUGE: return (uint16_t)(sign | mantissa | (26 + (z >> 20 & 3)) << 10);
-    default: return (uint16_t)(sign | mantissa | (6 + (z >> 20 & 7)) << 10);
+    case CHECK_NAN: if ((z >> 32 & 0x7f) == 0) return (uint16_t)(sign | 0x7e00); break;
+    case CHECK_INFINITE: if ((z >> 32 & 0x7f) == 0) return (uint16_t)(sign | 0x7c00); break;
+    default: break;
     }
+    return (uint16_t)(sign | mantissa | (6 + (z >> 20 & 7)) << 10);
 }
 
 static void put_value(void *data, ds_dtype dtype, int64_t i, check_random *r, check_kind kind)
@@ -249,7 +270,8 @@ static void put_value(void *data, ds_dtype dtype, int64_t i, check_random *r, ch
         memcpy((char *)data + 2 * i, &v, 2);
         return;
     }
-    const float v = check_value(r, kind);
+    const bool    special = (kind == CHECK_NAN || kind == CHECK_INFINITE) && check_below(r, 128) == 0;
+    const float   v = special ? check_special(r, kind) : check_value(r, kind);
     const ds_bf16 half = ds_f32_to_bf16(v);
     if (dtype == DS_F32) memcpy((char *)data + 4 * i, &v, 4);
     else memcpy((char *)data + 2 * i, &half, 2);
@@ -288,6 +310,7 @@ static int scale_exponent(uint64_t z, check_kind kind)
          : -10 + (int)(z & 7);
 }
 
+/* Never infinite: times a zero that fills up a block, such a scale is NaN, alone it is not; told as damage either way. */
 static void draw_scales(check *c, void *scale, ds_dtype dtype, int64_t n, check_kind kind)
 {
     check_random r = check_seed(c);
@@ -295,10 +318,11 @@ static void draw_scales(check *c, void *scale, ds_dtype dtype, int64_t n, check_
     for (int64_t i = 0; i < n; i++) {
         const uint64_t z = check_draw(&r);
         const int      e = scale_exponent(z, kind);
-        if (dtype == DS_E8M0) ((uint8_t *)scale)[i] = (uint8_t)(e + 127);
-        else if (dtype == DS_E4M3) ((uint8_t *)scale)[i] = e4m3_of((uint8_t)(z & 0x7f), kind) & 0x7f;
+        const bool     nan = kind == CHECK_NAN && (z >> 16 & 31) == 0;
+        if (dtype == DS_E8M0) ((uint8_t *)scale)[i] = nan ? 255 : (uint8_t)(e + 127);
+        else if (dtype == DS_E4M3) ((uint8_t *)scale)[i] = nan ? 0x7f : e4m3_of((uint8_t)(z & 0x7f), kind) & 0x7f;
         else {
-            const float   s = ldexpf(kind == CHECK_TIES ? 1.0f : 1.0f + (float)(z >> 40 & 0xffff) * 0x1p-16f, e);
+            const float   s = nan ? NAN : ldexpf(kind == CHECK_TIES ? 1.0f : 1.0f + (float)(z >> 40 & 0xffff) * 0x1p-16f, e);
             const ds_bf16 half = ds_f32_to_bf16(s);
             if (dtype == DS_F32) memcpy((char *)scale + 4 * i, &s, 4);
             else memcpy((char *)scale + 2 * i, &half, 2);
@@ -314,6 +338,7 @@ static void draw_codes(check *c, uint8_t *code, int64_t n, bool fp8, check_kind 
         uint64_t z = check_draw(&r);
         for (int64_t j = i; j < n && j < i + 8; j++, z >>= 8)
             code[j] = fp8 ? e4m3_of((uint8_t)z, kind) : fp4_pair_of((uint8_t)z, kind);
+        if (fp8 && kind == CHECK_NAN && check_below(&r, 32) == 0) code[i + check_below(&r, n - i < 8 ? n - i : 8)] |= 0x7f;
     }
 }
 

@@ -18,14 +18,7 @@ foreach(kind SAN TSAN FUZZ)
   endif()
 endforeach()
 
-set(DS_ISA scalar)
-foreach(isa avx2 avx512 amx)
-  file(GLOB DS_ISA_SOURCES CONFIGURE_DEPENDS src/cpu/x86/*_${isa}.c)
-  if(DS_ISA_SOURCES)
-    string(APPEND DS_ISA " ${isa}")
-  endif()
-endforeach()
 set(DS_GPU none)
 
 set_source_files_properties(src/base/version.c PROPERTIES COMPILE_DEFINITIONS
-  "DS_VERSION=\"${PROJECT_VERSION}\";DS_COMMIT=\"${DS_COMMIT}\";DS_FLAGS=\"${DS_FLAGS}\";DS_ISA=\"${DS_ISA}\";DS_GPU=\"${DS_GPU}\"")
+  "DS_VERSION=\"${PROJECT_VERSION}\";DS_COMMIT=\"${DS_COMMIT}\";DS_FLAGS=\"${DS_FLAGS}\";DS_ISA=\"${DSV4_ISA}\";DS_GPU=\"${DS_GPU}\"")

@@ -17,6 +17,9 @@ typedef struct dsv4_machine {
     double      flops_one, flops_all; /* multiplications and additions a second, in registers */
 } dsv4_machine;
 
+/* The instruction set that engines choose here, of those that this build has: "avx512bf16"; static. */
+DSV4_API const char *dsv4_machine_isa(void);
+
 /* Measure it: best of several short runs, about a second in all. n_threads 0: physical cores this process may use. */
 DSV4_API dsv4_status dsv4_machine_limits(dsv4_machine *out, int32_t n_threads);
 

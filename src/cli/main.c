@@ -112,7 +112,7 @@ static int version(void)
     const char  *info = dsv4_build_info();
     const size_t size = strlen(info);
 
-    cli_print("dsv4 %s\n%s%s", dsv4_version(), info, size && info[size - 1] != '\n' ? "\n" : "");
+    cli_print("dsv4 %s\n%s%schosen here: %s\n", dsv4_version(), info, size && info[size - 1] != '\n' ? "\n" : "", dsv4_machine_isa());
     return cli_flush();
 }
 

@@ -1,4 +1,6 @@
 /* index_topk.c - the definition of index_topk: op/index_topk.h. */
+#include <math.h>
+
 #include "cpu/decode.h"
 #include "cpu/kernels.h"
 
@@ -20,7 +22,7 @@ static void score_entries(const ds_index_topk_args *a, int64_t i, const int32_t 
             const float dot = ds_dot(q + h * dim, key, dim);
             sum += weight[h] * (dot > 0.0f ? dot : 0.0f);
         }
-        score[w] = sum;
+        score[w] = sum == sum ? sum : -INFINITY;
     }
 }
 

@@ -19,7 +19,7 @@ ds_isa ds_isa_from_name(const char *name)
 
 ds_isa ds_isa_here(void)
 {
-#if defined(__x86_64__)
+#if defined(DS_SIMD)
     __builtin_cpu_init();
     if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma") || !__builtin_cpu_supports("f16c")) return DS_ISA_SCALAR;
     if (!__builtin_cpu_supports("avx512f") || !__builtin_cpu_supports("avx512bw") || !__builtin_cpu_supports("avx512dq")

@@ -6,7 +6,7 @@ void ds_kernels_pick(ds_kernels *k, ds_isa isa)
 #define DS_OP(op) k->op = ds_##op##_scalar;
     DS_OP_LIST(DS_OP)
 #undef DS_OP
-#if defined(__x86_64__)
+#if defined(DS_SIMD)
 #define DS_OP(op) k->op = ds_##op##_avx2;
     if (isa >= DS_ISA_AVX2) { DS_AVX2_LIST(DS_OP) }
 #undef DS_OP

@@ -6,7 +6,10 @@
 static float amax_of(const float *x, int64_t n)
 {
     float amax = 0.0f;
-    for (int64_t i = 0; i < n; i++) amax = fmaxf(amax, fabsf(x[i]));
+    for (int64_t i = 0; i < n; i++) {
+        const float v = fabsf(x[i]);
+        if (v > amax) amax = v; /* not NaN: that stays in the code */
+    }
     return amax;
 }
 

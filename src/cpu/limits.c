@@ -78,7 +78,7 @@ static void pick(loop *peak, loop *read, dsv4_machine *m)
     m->arithmetic = isa == DS_ISA_AVX512_BF16 ? "bf16" : "f32";
     peak->peak = ds_peak_scalar;
     read->read = ds_read_scalar;
-#if defined(__x86_64__)
+#if defined(DS_SIMD)
     if (isa >= DS_ISA_AVX2) peak->peak = ds_peak_avx2;
     if (isa >= DS_ISA_AVX512) peak->peak = ds_peak_avx512;
     if (isa >= DS_ISA_AVX512_BF16) peak->peak = ds_peak_avx512bf16;
@@ -100,6 +100,11 @@ static size_t read_size(void)
     if (size > quarter) size = quarter;
     if (size < SMALLEST) size = SMALLEST;
     return (size_t)(size / PIECES / 4096 * 4096 * PIECES);
+}
+
+const char *dsv4_machine_isa(void)
+{
+    return ds_isa_name(ds_isa_here());
 }
 
 dsv4_status dsv4_machine_limits(dsv4_machine *out, int32_t n_threads)

@@ -3,7 +3,9 @@
  *     score(w) = sum_h weight[h] * scale * max(0, q[h] . k[w])      for visible entries, w < (position + 1) / 4
  *     selected: the top_k highest, ties to the lower w; all visible ones if they are no more than top_k
  *
- * Scores stay in F32. The selection is written in ascending order, so that it reads the same however it was found. */
+ * A product that is NaN counts as 0, a score that is NaN as -infinity: a selection is one whatever the values are (the token's
+ * own NaN reaches its output by other ways). Scores stay in F32. The selection is written in ascending order, so that it
+ * reads the same however it was found. */
 #ifndef DS_OP_INDEX_TOPK_H
 #define DS_OP_INDEX_TOPK_H
 

@@ -5,14 +5,16 @@
 #ifndef DS_CPU_X86_INDEX_SELECT_H
 #define DS_CPU_X86_INDEX_SELECT_H
 
+#include <math.h>
+
 #include "base/bf16.h"
 #include "cpu/kernels.h"
 
-/* Scores to keys, in place: -0 as 0. */
+/* Scores to keys, in place: -0 as 0, NaN as -infinity. */
 static inline void to_keys(float *score, int64_t n)
 {
     for (int64_t w = 0; w < n; w++) {
-        const uint32_t bits = ds_f32_bits(score[w] + 0.0f);
+        const uint32_t bits = ds_f32_bits(score[w] == score[w] ? score[w] + 0.0f : -INFINITY);
         score[w] = ds_bits_f32(bits ^ (bits >> 31 ? 0x7fffffff : 0));
     }
 }

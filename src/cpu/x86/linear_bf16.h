@@ -91,7 +91,8 @@ INLINE vf block_scales(ds_dtype format, const weight_row *w, int64_t b, const ui
         int32_t four;
         memcpy(&four, w->scale + 4 * b, 4);
         const __m512i top = _mm512_shuffle_epi8(_mm512_set1_epi32(four), lanes);
-        return _mm512_castsi512_ps(_mm512_max_epu32(_mm512_srli_epi32(top, 1), _mm512_set1_epi32(0x400000))); /* byte 0: 2^-127 */
+        const vf power = (vf)_mm512_max_epu32(_mm512_srli_epi32(top, 1), _mm512_set1_epi32(0x400000)); /* byte 0: 2^-127 */
+        return _mm512_fixupimm_ps(power, power, _mm512_set1_epi32(0x11311111), 0); /* byte 255: infinity, by the table NaN */
     }
     if (format == DS_NVFP4) {
         const __m512i lanes = _mm512_setr_epi32(0x0100ffff, 0x0100ffff, 0x0302ffff, 0x0302ffff, 0x0504ffff, 0x0504ffff, 0x0706ffff, 0x0706ffff,

@@ -19,10 +19,7 @@ INLINE vf weight_f32(ds_dtype format, const weight_row *w, int64_t b, int64_t i)
     case DS_BF16: return w_bf16(code);
     case DS_F16: return w_f16(code);
     case DS_E4M3: return w_e4m3(code) * v_set(ds_load(scale, DS_F32, (b * BLOCK + i) / MIN_SCALE));
-    case DS_MXFP4: {
-        const uint8_t s = scale[(b * BLOCK + i) / DS_BLOCK_MXFP4];
-        return w_e2m1(code) * v_set(ds_bits_f32(s ? (uint32_t)s << 23 : 0x400000));
-    }
+    case DS_MXFP4: return w_e2m1(code) * v_set(ds_e8m0_to_f32(scale[(b * BLOCK + i) / DS_BLOCK_MXFP4]));
     case DS_NVFP4: return w_e2m1(code) * v_set(ds_e4m3_to_f32(scale[(b * BLOCK + i) / DS_BLOCK_NVFP4]) * w->global);
     default: return v_set(0.0f);
     }

@@ -62,6 +62,14 @@ static inline float v_amax(const ds_tensor *t, int64_t i, int64_t n)
     return v_top(top);
 }
 
+/* The same, but NaN stays: as integers, magnitudes have the same order and NaN is above infinity. */
+static inline float v_amax_or_nan(const ds_tensor *t, int64_t i, int64_t n)
+{
+    vu top = v_u(0);
+    for (int64_t j = 0; j < n; j += LANES) top = v_max_u((vu)v_abs(v_at(t, i + j, n - j)), top);
+    return ds_bits_f32(v_top_u(top));
+}
+
 /* sum x^2 over n values: four times LANES sums, added at the end. */
 static inline float v_sum_squares(const ds_tensor *t, int64_t i, int64_t n)
 {
@@ -80,10 +88,15 @@ static inline float v_sum_squares(const ds_tensor *t, int64_t i, int64_t n)
     return v_sum((sum[0] + sum[1]) + (sum[2] + sum[3]));
 }
 
-/* 1 / sqrt(mean(x^2) + eps) of n values. */
+/* rsqrt(mean of x^2 over n values + eps). Values whose squares no float holds are rare: in double, as the definitions do. */
 static inline float v_norm_scale(const ds_tensor *t, int64_t i, int64_t n, float eps)
 {
-    return 1.0f / sqrtf(v_sum_squares(t, i, n) / (float)n + eps);
+    const float total = v_sum_squares(t, i, n);
+    double      sum = 0.0;
+
+    if (isfinite(total)) return 1.0f / sqrtf(total / (float)n + eps);
+    for (int64_t j = i; j < i + n; j++) sum += (double)ds_at(t, j) * (double)ds_at(t, j);
+    return (float)(1.0 / sqrt(sum / (double)n + (double)eps));
 }
 
 /* e^x within 1 ulp or so: x = n ln 2 + r, and the polynomial of Cephes for |r| <= ln 2 / 2. */
