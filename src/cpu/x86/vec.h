@@ -62,14 +62,6 @@ static inline float v_amax(const ds_tensor *t, int64_t i, int64_t n)
     return v_top(top);
 }
 
-/* The same, but NaN stays: as integers, magnitudes have the same order and NaN is above infinity. */
-static inline float v_amax_or_nan(const ds_tensor *t, int64_t i, int64_t n)
-{
-    vu top = v_u(0);
-    for (int64_t j = 0; j < n; j += LANES) top = v_max_u((vu)v_abs(v_at(t, i + j, n - j)), top);
-    return ds_bits_f32(v_top_u(top));
-}
-
 /* sum x^2 over n values: four times LANES sums, added at the end. */
 static inline float v_sum_squares(const ds_tensor *t, int64_t i, int64_t n)
 {

@@ -107,13 +107,6 @@ static inline uint32_t v_top_u(vu x)
     return (uint32_t)_mm_cvtsi128_si32(_mm_max_epu32(s, _mm_shuffle_epi32(s, 0xb1)));
 }
 
-static inline uint32_t v_top_u(vu x)
-{
-    __m128i s = _mm_max_epu32(_mm256_castsi256_si128((__m256i)x), _mm256_extracti128_si256((__m256i)x, 1));
-    s = _mm_max_epu32(s, _mm_shuffle_epi32(s, 0x4e));
-    return (uint32_t)_mm_cvtsi128_si32(_mm_max_epu32(s, _mm_shuffle_epi32(s, 0xb1)));
-}
-
 static inline __m128 v_sum4(vf a, vf b, vf c, vf d)
 {
     const vf ab = _mm256_unpacklo_ps(a, b) + _mm256_unpackhi_ps(a, b);
