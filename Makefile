@@ -3,6 +3,7 @@
 #   make            build build/dsv4              make fuzz       the parsers under libFuzzer, FUZZ_SECONDS each
 #   make demo       a story and a sum             make layers     who includes whom; fails if one goes up
 #   make test       all tests; SAN=1, TSAN=1      make install    to $(DESTDIR)$(PREFIX)        make clean
+#   make bars       speeds that the engine is held to here, and whether it is; BARS='flash demo start context'
 #   make check      every variant of every op against the reference; OP='linear rope', BENCH=1
 
 BUILD        := build$(if $(SAN),-san)$(if $(TSAN),-tsan)
@@ -13,7 +14,7 @@ PREFIX       ?= /usr/local
 FUZZ_SECONDS ?= 60
 JOBS         ?= $(shell nproc)
 
-.PHONY: all setup ready demo test check fuzz layers install clean
+.PHONY: all setup ready demo test check bars fuzz layers install clean
 
 all: $(BUILD)/CMakeCache.txt
 	@MAKEFLAGS= cmake --build $(BUILD) --parallel $(JOBS)
@@ -39,6 +40,9 @@ test: ready
 
 check: ready
 	$(BUILD)/dsv4-check $(OP) $(if $(BENCH),--bench)
+
+bars: ready
+	$(BUILD)/dsv4-bars $(BARS)
 
 fuzz:
 	@script/setup build fuzz
