@@ -1,7 +1,7 @@
 /* bars.c - the program `dsv4-bars` (`make bars`): what the CPU engine is held to on this machine, measured in one go.
  *
  * It knows the public headers alone. Machines are shared, so that whatever is compared is measured in turns: a round
- * takes the machine's limits and then a short window of every case, and of each the best of all rounds counts, of the
+ * takes the machine's limits and then a few short runs of every case, and of each the best of all rounds counts, of the
  * limits too. Start at main; the groups of bars are the functions bars_*. */
 #include <stdarg.h>
 #include <stdio.h>
@@ -63,14 +63,14 @@ static int print_table(double load)
 {
     bool all = true;
 
-    printf("%-50s %12s %12s  %-5s  %s\n", "bar", "expected", "measured", "holds", "");
+    printf("%-64s %10s %10s  %-5s  %s\n", "bar", "expected", "measured", "holds", "");
     for (int i = 0; i < table.n; i++) {
         const row *r = &table.row[i];
         const bool holds = r->at_least ? r->measured >= r->bar : r->measured <= r->bar;
         char       bar[32], measured[32];
         snprintf(bar, sizeof bar, "%s %g %s", r->at_least ? ">=" : "<=", r->bar, r->unit);
         snprintf(measured, sizeof measured, "%.*f %s", r->bar < 10 ? 2 : 1, r->measured, r->unit);
-        printf("%-50s %12s %12s  %-5s  %s\n", r->what, bar, measured, holds ? "yes" : "NO", r->note);
+        printf("%-64s %10s %10s  %-5s  %s\n", r->what, bar, measured, holds ? "yes" : "NO", r->note);
         all = all && holds;
     }
     printf("load of the machine %.1f before, %.1f after; dsv4 %s\n", load, load_now(), dsv4_version());

@@ -29,15 +29,16 @@ typedef struct bars_decode {
 
     dsv4_engine      *engine;
     dsv4_sequence    *seq[BARS_MAX_BATCH];
-    double            ms;      /* a step, of the best window; 0: none yet */
+    double            ms;      /* a step, of the best run; 0: none yet */
     double            bytes;   /* a step: weights and cache rows that it must read; its experts' share in expert_bytes */
-    double            expert_bytes, expert_ms, dense_ms; /* of the ops, the best profiled window; dense: all the others */
+    double            expert_bytes, expert_ms, dense_ms; /* of the ops, the best profiled run; dense: all the others */
 } bars_decode;
 
 /* Open the engine and compute the context, in every sequence the same. 0, or 1 after a line on standard error. */
 int  bars_decode_open(bars_decode *d);
-/* Time `steps` steps, and keep them if they are the best so far. With `profile` ops are timed as well. */
-int  bars_decode_window(bars_decode *d, int steps, bool profile);
+/* Time `n` runs of `steps` steps, and keep the best. With `profile` ops are timed as well. A run should be some tens of
+ * milliseconds long, as the runs are that measure the limits: what is shorter finds a quiet moment more easily. */
+int  bars_decode_window(bars_decode *d, int n, int steps, bool profile);
 void bars_decode_close(bars_decode *d);
 
 /* The best of all limits measured so far, for one and for two threads. */

@@ -91,36 +91,43 @@ int bars_decode_open(bars_decode *d)
     return feed(d, &info);
 }
 
-static void keep_profile(bars_decode *d, int steps)
+static int keep_profile(bars_decode *d, int steps)
 {
     dsv4_profile p;
     double       experts = 0, dense = 0;
 
-    if (dsv4_engine_profile_stop(d->engine, &p)) return;
+    if (dsv4_engine_profile_stop(d->engine, &p)) return bars_failed("profile");
     d->bytes = d->expert_bytes = 0;
     for (int i = 0; i < p.n_ops; i++) {
-        const double bytes = (p.op[i].weight_bytes + p.op[i].cache_bytes) / steps;
+        const double bytes = (p.op[i].weight_bytes + p.op[i].cache_bytes) / steps, ms = 1e3 * p.op[i].seconds / steps;
         const bool   expert = !strcmp(p.op[i].name, "expert_linear");
         d->bytes += bytes;
         if (expert) d->expert_bytes += bytes;
-        if (expert) experts += 1e3 * p.op[i].seconds / steps;
-        else dense += 1e3 * p.op[i].seconds / steps;
+        *(expert ? &experts : &dense) += ms;
     }
     if (!d->expert_ms || experts < d->expert_ms) d->expert_ms = experts;
     if (!d->dense_ms || dense < d->dense_ms) d->dense_ms = dense;
+    return 0;
 }
 
-int bars_decode_window(bars_decode *d, int steps, bool profile)
+static int time_steps(bars_decode *d, int steps, bool profile)
 {
     int rc = 0;
 
-    if (step(d)) return 1; /* brings the weights and the threads back */
     if (profile && dsv4_engine_profile_start(d->engine)) return bars_failed("profile");
     const double start = bars_now_ms();
     for (int i = 0; !rc && i < steps; i++) rc = step(d);
     const double ms = (bars_now_ms() - start) / steps;
-    if (profile) keep_profile(d, steps);
+    if (profile && !rc) rc = keep_profile(d, steps);
     if (!rc && (!d->ms || ms < d->ms)) d->ms = ms;
+    return rc;
+}
+
+int bars_decode_window(bars_decode *d, int n, int steps, bool profile)
+{
+    int rc = step(d); /* brings the weights and the threads back */
+
+    for (int i = 0; !rc && i < n; i++) rc = time_steps(d, steps, profile);
     return rc;
 }
 

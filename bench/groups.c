@@ -18,7 +18,7 @@ static int open_flash(dsv4_model **out, dsv4_flavour flavour)
     return dsv4_model_synthetic(out, &spec, NULL) ? bars_failed("flash:3") : 0;
 }
 
-/* Of `n` cases, a window each and the machine's limits, in turns. */
+/* Of `n` cases, a window of six runs each and the machine's limits, in turns. */
 static int measure(bars_decode *cases, int n, int rounds, int steps, bool profile, dsv4_machine *m)
 {
     int rc = 0;
@@ -26,7 +26,7 @@ static int measure(bars_decode *cases, int n, int rounds, int steps, bool profil
     for (int i = 0; !rc && i < n; i++) rc = bars_decode_open(&cases[i]);
     for (int r = 0; !rc && r < rounds; r++) {
         rc = bars_limits(m);
-        for (int i = 0; !rc && i < n; i++) rc = bars_decode_window(&cases[i], steps, profile || r == 0);
+        for (int i = 0; !rc && i < n; i++) rc = bars_decode_window(&cases[i], 6, steps, profile || r == 0);
         fprintf(stderr, "round %d of %d: read %.1f / %.1f GB/s, cache %.1f;", r + 1, rounds, 1e-9 * m->read_one, 1e-9 * m->read_all,
                 1e-9 * m->cache_all);
         for (int i = 0; i < n; i++) fprintf(stderr, " %.3f", cases[i].ms);
@@ -61,7 +61,7 @@ int bars_flash(int rounds)
         bars_decode d[3] = { { .threads = 1, .batch = 1 }, { .threads = 2, .batch = 1 }, { .threads = 2, .batch = 8 } };
         rc = open_flash(&model, (dsv4_flavour)f);
         for (int i = 0; i < 3; i++) d[i].model = model;
-        if (!rc) rc = measure(d, 3, rounds, 6, true, &m);
+        if (!rc) rc = measure(d, 3, rounds, 1, true, &m);
         for (int i = 0; !rc && i < 2; i++) {
             const double limit = i ? m.read_all : m.read_one, rate = d[i].bytes / (1e-3 * d[i].ms);
             char         note[96];
@@ -86,7 +86,7 @@ int bars_demo(int rounds)
 
     if (dsv4_model_open(&model, DSV4_ROOT "/demo", NULL)) return bars_failed("demo");
     d[0].model = d[1].model = model;
-    const int rc = measure(d, 2, 2 * rounds, 24, false, &m);
+    const int rc = measure(d, 2, 2 * rounds, 8, false, &m);
     if (!rc) {
         snprintf(note, sizeof note, "%.0f and %.1f tok/s", 1e3 / d[0].ms, 1e3 / d[1].ms);
         bars_at_least(25, d[1].ms / d[0].ms, "x", note, "demo, decode, 2 threads, against scalar code");
@@ -109,7 +109,7 @@ int bars_context(int rounds)
     int          rc = open_flash(&model, DSV4_FLAVOUR_OFFICIAL);
 
     d[0].model = d[1].model = model;
-    if (!rc) rc = measure(d, 2, rounds, 6, false, &m);
+    if (!rc) rc = measure(d, 2, rounds, 1, false, &m);
     if (!rc) {
         snprintf(note, sizeof note, "%.2f and %.2f ms", d[1].ms, d[0].ms);
         bars_at_most(1.3, d[1].ms / d[0].ms, "x", note, "flash:3, decode at 32K context against 1K");
