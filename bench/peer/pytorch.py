@@ -4,7 +4,7 @@
 Started by pytorch.sh. The peer gets what suits it best: its own cache, BF16 weights (the demo's, dequantised
 once), torch.inference_mode, a warm-up, no generate() around the model but a loop that takes the argmax, every
 implementation of experts it has, and torch.compile where that works within its time. Of each the best window
-counts, of dsv4 the best of its own runs between them. Both must write the same text at first.
+counts, of dsv4 the best of its own runs between them. A variant counts if its text begins as dsv4's.
 
 Exit codes: 0 dsv4 is at least ten times as fast, 1 it is not or something failed.
 """
@@ -127,11 +127,11 @@ def compare(a, folder):
         print(f"  PyTorch, {name}: {rate:.2f} tok/s; the first {same} tokens as dsv4's under plain; dsv4 then {now:.1f} tok/s",
               flush=True)
         if same < 4:
-            sys.exit("pytorch.py: expected at least 4 equal tokens: this is not the same model")
-        if rate > peer:
+            print("    another text from the start: not counted", flush=True)
+        elif rate > peer:
             peer, best_name = rate, name
     if not peer:
-        sys.exit("pytorch.py: no variant of the peer ran")
+        sys.exit("pytorch.py: no variant of the peer ran and wrote dsv4's text")
     ratio = own / peer
     print(f"PyTorch  {peer:8.2f} tok/s  ({versions}; {best_name})")
     print(f"dsv4     {own:8.2f} tok/s  ({run_dsv4(a.dsv4, '--version').splitlines()[0]}, weights as they are stored)")
