@@ -4,6 +4,8 @@
 #   make demo       a story and a sum             make layers     who includes whom; fails if one goes up
 #   make test       all tests; SAN=1, TSAN=1      make install    to $(DESTDIR)$(PREFIX)        make clean
 #   make cross      for 64-bit Arm under qemu, and here without vector variants
+#   make bars       speeds that the engine is held to here, and whether it is; BARS='flash demo start context'
+#   make bench-onednn  products against oneDNN's; ONEDNN='--rows 512 wq_b'
 #   make check      every variant of every op against the reference; OP='linear rope', BENCH=1
 
 BUILD        := build$(if $(SAN),-san)$(if $(TSAN),-tsan)
@@ -14,7 +16,7 @@ PREFIX       ?= /usr/local
 FUZZ_SECONDS ?= 60
 JOBS         ?= $(shell nproc)
 
-.PHONY: all setup ready demo test check fuzz cross layers install clean
+.PHONY: all setup ready demo test check bars bench-onednn fuzz cross layers install clean
 
 all: $(BUILD)/CMakeCache.txt
 	@MAKEFLAGS= cmake --build $(BUILD) --parallel $(JOBS)
@@ -40,6 +42,15 @@ test: ready
 
 check: ready
 	$(BUILD)/dsv4-check $(OP) $(if $(BENCH),--bench)
+
+bars: ready
+	$(BUILD)/dsv4-bars $(BARS)
+
+bench-onednn: ready
+	@script/setup bench
+	cmake -S . -B $(BUILD) -DDSV4_ONEDNN=ON
+	@MAKEFLAGS= cmake --build $(BUILD) --parallel $(JOBS) --target dsv4_onednn
+	$(BUILD)/dsv4-onednn $(ONEDNN)
 
 fuzz:
 	@script/setup build fuzz

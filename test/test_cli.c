@@ -58,6 +58,7 @@ static void test_usage_errors(void **state)
     expect_error(DSV4("run", "-p", "x", "--top-p", "1.5"), 2, "--top-p: expected a number from 0 to 1, found '1.5'");
     expect_error(DSV4("run", "-p", "x", "--threads", "0"), 2, "--threads: expected");
     expect_error(DSV4("run", "-p", "x", "--device", "gpu"), 2, "--device: expected cpu, cuda or cuda:N, found 'gpu'");
+    expect_error(DSV4("run", "-p", "x", "--isa", "sse9"), 2, "--isa: expected best|scalar|avx2|avx512|avx512bf16, found 'sse9'");
     expect_error(DSV4("run", "-p", "x", "--numerics", "exact"), 2, "--numerics: expected reference|plain|nvfp4, found 'exact'");
     expect_error(DSV4("run", "-p", "x", "--json=1"), 2, "--json: takes no argument");
     expect_error(DSV4("run", "-p", "x", "--stop", ""), 2, "--stop: expected some text");

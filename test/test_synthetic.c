@@ -188,6 +188,7 @@ static void machine_limits(void **state)
     (void)state;
     CHECK_OK(dsv4_machine_limits(&m, 2));
     assert_int_equal(m.n_threads, 2);
+    assert_true(m.cache_bytes ? m.cache_one > 1e8 && m.cache_all > 1e8 : m.cache_all == 0);
     assert_true(m.read_one > 1e8 && m.read_all > 1e8 && m.flops_one > 1e8 && m.flops_all > 1e8);
     assert_error(dsv4_machine_limits(&m, -1), DSV4_EINVAL, "n_threads");
     assert_error(dsv4_machine_limits(NULL, 0), DSV4_EINVAL, "NULL");

@@ -14,6 +14,8 @@ typedef struct dsv4_machine {
     int32_t     n_threads;
     double      read_one, read_all;   /* memory read, far beyond the caches, on huge pages: bytes a second, by one thread and
                                          by all */
+    uint64_t    cache_bytes;          /* size of the last-level cache; 0 if unknown, and then its rates are 0 too */
+    double      cache_one, cache_all; /* read again and again of half of that cache: bytes a second */
     double      flops_one, flops_all; /* multiplications and additions a second, in registers */
 } dsv4_machine;
 

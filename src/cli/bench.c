@@ -216,6 +216,19 @@ static const char *share(const job *j, char out[16], double rate, double limit)
     return out;
 }
 
+/* Weights that stay in the last-level cache are read at its rate, not at the memory's. */
+static bool in_cache(const job *j)
+{
+    return j->machine.cache_all > 0 && j->s.info.file_bytes <= j->machine.cache_bytes;
+}
+
+/* What the engine uses; machine.isa is what the limits were measured with. */
+static const char *engine_isa(const job *j)
+{
+    if (cli_isa(&j->o.common)) return cli_isa(&j->o.common);
+    return j->has_limits ? j->machine.isa : "";
+}
+
 static void print_machine(const job *j)
 {
     const dsv4_machine *m = &j->machine;
@@ -225,6 +238,10 @@ static void print_machine(const job *j)
         cli_print("machine  %s, %d threads; reads %.1f GB/s (one thread %.1f); %s %.0f GFLOP/s (one thread %.0f)\n", m->isa,
                   (int)m->n_threads, 1e-9 * m->read_all, 1e-9 * m->read_one, m->arithmetic, 1e-9 * m->flops_all,
                   1e-9 * m->flops_one);
+    if (m->cache_all > 0)
+        cli_print("         last cache %s, reads %.1f GB/s (one thread %.1f)%s\n", cli_bytes(size, m->cache_bytes),
+                  1e-9 * m->cache_all, 1e-9 * m->cache_one, in_cache(j) ? "; the weights fit: decoding is held to it" : "");
+    if (cli_isa(&j->o.common)) cli_print("engine   %s\n", engine_isa(j));
     cli_print("model    %s, %s, %s of weights, %d layers; ready in %.1f s\n", j->s.info.path, j->s.info.flavour,
               cli_bytes(size, j->s.info.file_bytes), (int)j->s.info.n_layers, 1e-3 * j->s.load_ms);
 }
@@ -241,9 +258,11 @@ static void print_decode(const job *j, const result *r)
 {
     char text[16];
 
-    cli_print("%4lld x context %7lld %9.2f ms %9.2f tok/s %8.1f MB a token %7.2f GB/s %8s of reading\n", (long long)r->batch,
+    cli_print("%4lld x context %7lld %9.2f ms %9.2f tok/s %8.1f MB a token %7.2f GB/s %8s of reading%s\n", (long long)r->batch,
               (long long)r->context, r->ms, r->rate, 1e-6 * (r->weight_bytes + r->cache_bytes) / (double)r->batch,
-              1e-9 * r->bytes_rate, share(j, text, r->bytes_rate, j->machine.read_all));
+              1e-9 * r->bytes_rate,
+              share(j, text, r->bytes_rate, in_cache(j) ? j->machine.cache_all : j->machine.read_all),
+              in_cache(j) ? " the cache" : "");
 }
 
 static int by_seconds(const void *a, const void *b)
@@ -296,8 +315,10 @@ static json_t *json_result(const result *r)
 
 static json_t *json_machine(const dsv4_machine *m)
 {
-    return json_pack("{s:s, s:s, s:i, s:f, s:f, s:f, s:f}", "isa", m->isa, "arithmetic", m->arithmetic, "threads", (int)m->n_threads,
-                     "read_one", m->read_one, "read_all", m->read_all, "flops_one", m->flops_one, "flops_all", m->flops_all);
+    return json_pack("{s:s, s:s, s:i, s:f, s:f, s:I, s:f, s:f, s:f, s:f}", "isa", m->isa, "arithmetic", m->arithmetic, "threads",
+                     (int)m->n_threads, "read_one", m->read_one, "read_all", m->read_all, "cache_bytes",
+                     (json_int_t)m->cache_bytes, "cache_one", m->cache_one, "cache_all", m->cache_all, "flops_one", m->flops_one,
+                     "flops_all", m->flops_all);
 }
 
 static int write_csv(job *j, const result *r)
@@ -306,9 +327,9 @@ static int write_csv(job *j, const result *r)
 
     if (!j->csv) return CLI_GO;
     fprintf(j->csv, "%s,\"%s\",\"%s\",%s,%d,%lld,%lld,%lld,%.4f,%.3f,%.0f,%.0f,%.0f,%.3f,%.2f,%.3f,%.2f\n", r->kind, j->s.info.path,
-            j->s.info.flavour, m->isa ? m->isa : "", (int)j->s.plan.n_threads, (long long)r->tokens, (long long)r->batch,
+            j->s.info.flavour, engine_isa(j), (int)j->s.plan.n_threads, (long long)r->tokens, (long long)r->batch,
             (long long)r->context, r->ms, r->rate, r->weight_bytes, r->cache_bytes, r->flops, 1e-9 * r->bytes_rate,
-            1e-9 * m->read_all, 1e-9 * r->flops_rate, 1e-9 * m->flops_all);
+            1e-9 * (in_cache(j) ? m->cache_all : m->read_all), 1e-9 * r->flops_rate, 1e-9 * m->flops_all);
     return fflush(j->csv) ? cli_error(CLI_FAILED, "%s: cannot be written: %s", j->o.csv, strerror(errno)) : CLI_GO;
 }
 
@@ -412,7 +433,7 @@ static int open_csv(job *j)
 
 static int print_json(job *j)
 {
-    json_t *all = json_pack("{s:s, s:s, s:I, s:O}", "model", j->s.info.path, "flavour", j->s.info.flavour, "weight_bytes",
+    json_t *all = json_pack("{s:s, s:s, s:s, s:I, s:O}", "model", j->s.info.path, "flavour", j->s.info.flavour, "isa", engine_isa(j), "weight_bytes",
                             (json_int_t)j->s.info.file_bytes, "results", j->results);
 
     if (j->has_limits) json_object_set_new(all, "machine", json_machine(&j->machine));

@@ -69,6 +69,7 @@ typedef struct cli_common {
     const char *device;
     int64_t     threads, max_context; /* 0: not given */
     int         numerics, log;        /* as dsv4_numerics and dsv4_log_level count them */
+    int         isa;                  /* 0: the machine's best; else cli_isa() names it */
     bool        json;
 } cli_common;
 
@@ -140,6 +141,7 @@ int  cli_model_open(cli_session *s, const char *operand, const cli_common *commo
 int  cli_need_tokenizer(const cli_session *s);
 /* `config` from cli_engine_config(), changed by the verb as it needs. */
 dsv4_engine_config cli_engine_config(const cli_common *common);
+const char *cli_isa(const cli_common *common); /* as dsv4_engine_config.isa wants it: NULL for the best */
 int  cli_engine_open(cli_session *s, const cli_common *common, const dsv4_engine_config *config);
 void cli_session_close(cli_session *s); /* takes a zeroed one */
 dsv4_log cli_log(const cli_common *common);

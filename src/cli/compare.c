@@ -175,7 +175,7 @@ static int run(job *j, const way *w)
     int                  rc;
 
     only.max_new_tokens = 0;
-    config.isa = *w->isa ? w->isa : NULL;
+    if (*w->isa) config.isa = w->isa;
     if (*w->device) config.device = w->device;
     config.numerics = (dsv4_numerics)w->numerics;
     config.fused = !w->unfused;

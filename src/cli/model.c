@@ -101,12 +101,19 @@ int cli_need_tokenizer(const cli_session *s)
                      s->info.path);
 }
 
+const char *cli_isa(const cli_common *common)
+{
+    static const char *const names[] = { NULL, "scalar", "avx2", "avx512", "avx512bf16" }; /* as COMMON_OPTIONS lists them */
+    return names[common->isa];
+}
+
 dsv4_engine_config cli_engine_config(const cli_common *common)
 {
     dsv4_engine_config config = dsv4_engine_config_default();
 
     config.device = common->device;
     config.n_threads = (int32_t)common->threads;
+    config.isa = cli_isa(common);
     config.max_context = common->max_context;
     config.max_sequences = 1;
     config.numerics = (dsv4_numerics)common->numerics;

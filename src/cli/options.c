@@ -13,6 +13,8 @@
     { "--device", "cpu|cuda|cuda:N", CLI_TEXT, &(c)->device, 0, 0, "where the model runs", \
       "cuda if built in and present, else cpu" }, \
     { "--threads", "N", CLI_COUNT, &(c)->threads, 1, 4096, "CPU threads", "physical cores this process may use" }, \
+    { "--isa", "best|scalar|avx2|avx512|avx512bf16", CLI_CHOICE, &(c)->isa, 0, 0, \
+      "CPU instructions to use at most", "best: whatever this machine has" }, \
     { "--max-context", "N", CLI_COUNT, &(c)->max_context, 1, 1 << 30, \
       "tokens of one sequence to plan the caches for", "the model's maximum, cut to what memory allows" }, \
     { "--numerics", "reference|plain|nvfp4", CLI_CHOICE, &(c)->numerics, 0, 0, \
