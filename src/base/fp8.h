@@ -22,7 +22,7 @@ static inline uint8_t ds_f32_to_e4m3(float x)
 {
     const uint32_t bits = ds_f32_bits(x), sign = bits >> 31 << 7, mag = bits & 0x7fffffff;
 
-    if (mag > 0x7f800000) return (uint8_t)(sign | 0x7f);
+    if (mag > 0x7f800000) return 0x7f; /* without a sign: which NaN a processor makes is its own affair */
     if (mag >= 0x43e00000) return (uint8_t)(sign | 0x7e);          /* 448 and up */
     if (mag < 0x3c800000) {                                        /* below 2^-6: multiples of 2^-9 */
         const float steps = ds_bits_f32(mag) * 512.0f + 0x1p23f;   /* the addition rounds to an integer, ties to even */

@@ -124,8 +124,8 @@ static inline vu v_to_e4m3(vf x)
     const vu bits = (vu)x, mag = bits & 0x7fffffff;
     const vu small = (vu)((vf)mag * 512.0f + 0x1p23f) & 0xf;                              /* below 2^-6: multiples of 2^-9 */
     const vu large = v_min_u(((mag + 0x7ffff + ((mag >> 20) & 1)) >> 20) - 960, v_u(0x7e)); /* keep three bits */
-    const vu code = v_pick((vu)(mag < 0x3c800000), small, large);
-    return v_pick((vu)(mag > 0x7f800000), v_u(0x7f), code) | bits >> 31 << 7;
+    const vu code = v_pick((vu)(mag < 0x3c800000), small, large) | bits >> 31 << 7;
+    return v_pick((vu)(mag > 0x7f800000), v_u(0x7f), code);
 }
 
 static inline vf v_from_e4m3(vu code)
