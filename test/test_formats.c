@@ -2,6 +2,7 @@
 #include <math.h>
 
 #include "base/bf16.h"
+#include "base/encode.h"
 #include "base/fp4.h"
 #include "base/fp8.h"
 #include "base/tensor.h"
@@ -206,6 +207,16 @@ static void test_mxfp4(void **state)
         n++;
     }
     assert_int_equal(n, 96);
+
+    uint8_t         bytes[3], codes[48], as_e4m3[6]; /* the same by the encoder: three blocks as three rows */
+    const ds_weight w = { .data = packed, .scale = bytes, .dtype = DS_MXFP4, .scale_dtype = DS_E8M0, .global = 1, .n = 3, .k = 32 };
+    for (i = 0; i < 3; i++) bytes[i] = (uint8_t)item(scales, i);
+    assert_int_equal(ds_encode_exponent(&w, 0, 3), json_integer_value(json_object_get(cast, "k_max")));
+    const ds_encoder e = { .w = &w, .to = DS_NVFP4, .global = ds_cast_global(ds_encode_exponent(&w, 0, 3)), .cast = true };
+    assert_true(e.global == global && ds_encode_rows(&e, 0, 3, codes, as_e4m3));
+    for (i = 0; i < 6; i++) assert_int_equal(as_e4m3[i], item(as_nvfp4, i));
+    for (i = 0; i < 48; i++)
+        if (json_is_true(json_array_get(json_object_get(cast, "exact_blocks"), i / 16))) assert_int_equal(codes[i], packed[i]);
     print_message("mxfp4: %zu values, %zu of them also as NVFP4\n", n, exact);
     json_decref(root);
 }
@@ -235,6 +246,16 @@ static size_t check_nvfp4(const json_t *root, const char *name, bool modelopt)
         }
     }
     for (size_t i = 0; i < 32; i++) assert_int_equal(packed[i], item(json_object_get(expected, "packed"), i));
+    if (!modelopt) return 64;
+
+    float            x[64]; /* the same by the encoder, as one row of four blocks */
+    uint8_t          codes[32], scales[4];
+    const ds_weight  w = { .data = x, .dtype = DS_F32, .n = 1, .k = 64 };
+    for (size_t i = 0; i < 64; i++) x[i] = ds_bits_f32(item(input, i));
+    const ds_encoder e = { .w = &w, .to = DS_NVFP4, .global = ds_nvfp4_global(ds_encode_amax(&w, 0, 1)) };
+    assert_true(e.global == global && ds_encode_rows(&e, 0, 1, codes, scales));
+    assert_memory_equal(codes, packed, 32);
+    for (size_t b = 0; b < 4; b++) assert_int_equal(scales[b], item(json_object_get(expected, "scales_e4m3"), b));
     return 64;
 }
 

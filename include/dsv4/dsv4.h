@@ -15,6 +15,7 @@
 #include "dsv4/model.h"
 #include "dsv4/engine.h"
 #include "dsv4/tensors.h"
+#include "dsv4/convert.h"
 #include "dsv4/machine.h"
 
 #endif

@@ -30,7 +30,8 @@ typedef enum dsv4_status {
     DSV4_EFORMAT,      /* a file or text breaks its format */
     DSV4_EUNSUPPORTED, /* well-formed, but not something this build does */
     DSV4_ECONTEXT,     /* the sequence does not fit the planned context */
-    DSV4_EDEVICE       /* the device, or a plan, failed in the middle of a step */
+    DSV4_EDEVICE,      /* the device, or a plan, failed in the middle of a step */
+    DSV4_ECANCELLED    /* a callback asked to stop */
 } dsv4_status;
 
 typedef enum dsv4_log_level {

@@ -74,6 +74,17 @@ ds_status ds_file_unchanged(const ds_file *file)
     return DSV4_OK;
 }
 
+/* Whole pages around [data, data + bytes). */
+static void advise(const void *data, uint64_t bytes, int advice)
+{
+    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), begin = (uintptr_t)data / page * page;
+
+    if (data && bytes) madvise((void *)begin, (size_t)((uintptr_t)data + bytes - begin), advice); /* only advice: no error */
+}
+
+void ds_file_soon(const void *data, uint64_t bytes) { advise(data, bytes, MADV_WILLNEED); }
+void ds_file_done(const void *data, uint64_t bytes) { advise(data, bytes, MADV_DONTNEED); }
+
 ds_status ds_file_read(char **data, size_t *size, const char *path, size_t limit)
 {
     uint64_t  bytes;

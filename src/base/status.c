@@ -74,6 +74,7 @@ const char *dsv4_status_name(dsv4_status status)
     case DSV4_EUNSUPPORTED: return "DSV4_EUNSUPPORTED";
     case DSV4_ECONTEXT: return "DSV4_ECONTEXT";
     case DSV4_EDEVICE: return "DSV4_EDEVICE";
+    case DSV4_ECANCELLED: return "DSV4_ECANCELLED";
     }
     return "unknown status";
 }

@@ -32,14 +32,17 @@ int cli_detokenize(int argc, char **argv);
 int cli_inspect(int argc, char **argv);
 int cli_bench(int argc, char **argv);
 int cli_compare(int argc, char **argv);
+int cli_quantize(int argc, char **argv);
 
 /* ---- signals (main.c) ---- */
 
 /* Between begin and end the first Ctrl-C only sets a flag (cleared by begin); at other times, and the second
  * time, it ends the program with 130. Verbs look at the flag between steps. */
 void cli_interrupt_begin(void);
+void cli_interrupt_begin_cleaning(void); /* the same, and for SIGTERM: for verbs that have files to take away */
 void cli_interrupt_end(void);
 bool cli_interrupted(void);
+int  cli_interrupt_code(void);           /* 130, or what stands for the signal that came */
 
 /* ---- options.c ---- */
 
@@ -113,7 +116,7 @@ void cli_buffer_free(cli_buffer *buffer);
 
 /* ---- progress.c: a bar on standard error, on a terminal, after half a second ---- */
 
-typedef struct cli_progress { const char *what; double start_ms, shown_ms; bool on, drawn; } cli_progress;
+typedef struct cli_progress { const char *what, *unit; double start_ms, shown_ms; bool on, drawn; } cli_progress;
 cli_progress cli_progress_start(const char *what);
 void         cli_progress_update(cli_progress *p, int64_t done, int64_t total);
 void         cli_progress_end(cli_progress *p);    /* wipes it; may be called twice */

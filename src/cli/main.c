@@ -29,13 +29,13 @@ static const verb verbs[] = {
     { "detokenize", cli_detokenize, "token ids to bytes" },
     { "inspect", cli_inspect, "what is in a checkpoint and what it needs in memory" },
     { "compare", cli_compare, "two ways of computing the same thing, layer by layer" },
-    { "quantize", NULL, "write a checkpoint in another flavour" },
+    { "quantize", cli_quantize, "write a checkpoint in another flavour" },
     { "check", NULL, "every variant of every op against the reference" },
 };
 
 /* ---- signals ---- */
 
-static volatile sig_atomic_t polling, interrupted;
+static volatile sig_atomic_t polling, cleaning, interrupted; /* interrupted: by which signal */
 static struct termios        terminal; /* as it was at start */
 static bool                  terminal_saved;
 
@@ -48,8 +48,8 @@ static void say_and_exit(const char *text, size_t size, int code)
 
 static void on_interrupt(int signal_number)
 {
-    if (polling && !interrupted && signal_number == SIGINT) {
-        interrupted = 1;
+    if (polling && !interrupted && (cleaning || signal_number == SIGINT)) {
+        interrupted = signal_number;
         return;
     }
     say_and_exit(isatty(STDERR_FILENO) ? "\033[0m\n" : "", isatty(STDERR_FILENO) ? 5 : 0, 128 + signal_number);
@@ -78,10 +78,21 @@ void cli_interrupt_begin(void)
     polling = 1;
 }
 
+void cli_interrupt_begin_cleaning(void)
+{
+    cleaning = 1;
+    cli_interrupt_begin();
+}
+
 void cli_interrupt_end(void)
 {
-    polling = 0;
+    polling = cleaning = 0;
     interrupted = 0;
+}
+
+int cli_interrupt_code(void)
+{
+    return interrupted ? 128 + interrupted : CLI_INTERRUPTED;
 }
 
 bool cli_interrupted(void)
@@ -145,6 +156,7 @@ int main(int argc, char **argv)
     setlocale(LC_CTYPE, "");
     terminal_saved = isatty(STDIN_FILENO) && tcgetattr(STDIN_FILENO, &terminal) == 0;
     set_signal(SIGPIPE, SIG_IGN);
+    set_signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error of a write, like a full disk */
     set_signal(SIGINT, on_interrupt);
     set_signal(SIGTERM, on_interrupt);
     set_signal(SIGBUS, on_bus_error);

@@ -8,7 +8,7 @@ enum { BAR = 30 };
 
 cli_progress cli_progress_start(const char *what)
 {
-    return (cli_progress){ .what = what, .start_ms = cli_now_ms(), .on = isatty(STDERR_FILENO) };
+    return (cli_progress){ .what = what, .start_ms = cli_now_ms(), .unit = "tokens", .on = isatty(STDERR_FILENO) };
 }
 
 void cli_progress_update(cli_progress *p, int64_t done, int64_t total)
@@ -20,8 +20,8 @@ void cli_progress_update(cli_progress *p, int64_t done, int64_t total)
     if (!p->on || now - p->start_ms < 500 || now - p->shown_ms < 100) return;
     for (int i = 0; i < BAR; i++) bar[i] = i < (int)(share * BAR) ? '#' : '.';
     bar[BAR] = 0;
-    fprintf(stderr, "\r%s [%s] %3d%%  %lld of %lld tokens", p->what, bar, (int)(share * 100), (long long)done,
-            (long long)total);
+    fprintf(stderr, "\r%s [%s] %3d%%  %lld of %lld %s", p->what, bar, (int)(share * 100), (long long)done,
+            (long long)total, p->unit);
     fflush(stderr);
     p->shown_ms = now;
     p->drawn = true;

@@ -54,6 +54,9 @@ bool ds_checkpoint_has(const ds_checkpoint *cp, const char *canonical);
 ds_status ds_checkpoint_linear(ds_checkpoint *cp, const char *module, int64_t n, int64_t k, ds_weight *w,
                                uint64_t *stored_bytes);
 
+/* The calibrated activation scale of an NVFP4 module, as a factor to multiply by; false if the file has none. */
+bool ds_checkpoint_input_scale(const ds_checkpoint *cp, const char *module, float *scale);
+
 /* A vector or table of F32, BF16 or F16 under its full official name, of exactly this shape (a scalar [] and
  * [1] are alike). */
 ds_status ds_checkpoint_vector(ds_checkpoint *cp, const char *canonical, int rank, const int64_t *shape, ds_vector *v,

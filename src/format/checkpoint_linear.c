@@ -367,6 +367,21 @@ ds_status ds_checkpoint_linear(ds_checkpoint *cp, const char *name, int64_t n, i
     return DSV4_OK;
 }
 
+bool ds_checkpoint_input_scale(const ds_checkpoint *cp, const char *of_module, float *scale)
+{
+    static const char *const tails[] = { "input_scale", "input_global_scale" }; /* the second is a reciprocal */
+    char                     name[DS_NAME_MAX];
+
+    for (int i = 0; i < 2; i++) {
+        snprintf(name, sizeof name, "%s.%s", of_module, tails[i]);
+        const ds_stored *t = ds_checkpoint_find(cp, name);
+        if (!t || t->dtype != DS_F32 || !is_scalar(t) || !t->data) continue;
+        *scale = i ? 1.0f / ds_load(t->data, DS_F32, 0) : ds_load(t->data, DS_F32, 0);
+        return true;
+    }
+    return false;
+}
+
 bool ds_checkpoint_has(const ds_checkpoint *cp, const char *canonical)
 {
     char         name[DS_NAME_MAX];

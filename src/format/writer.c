@@ -1,6 +1,11 @@
-/* writer.c - see dsv4/tensors.h. The header is known from the start; data goes to PATH.tmp, renamed at the end. */
+/* writer.c - see dsv4/tensors.h and writer.h. The header is known from the start; data goes to PATH.tmp, renamed at the
+ * end. */
+#define _GNU_SOURCE /* sync_file_range */
+#include "format/writer.h"
+
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,13 +13,14 @@
 
 #include "base/alloc.h"
 #include "base/utf8.h"
-#include "dsv4/tensors.h"
 #include "format/safetensors.h"
 
 struct dsv4_tensor_writer {
     char    *path, *temporary;
     int      fd;
-    uint64_t expected, written; /* bytes of data */
+    uint64_t begin;             /* of the data, in the file */
+    uint64_t expected;          /* bytes of data */
+    atomic_uint_fast64_t written;
     bool     failed;
 };
 
@@ -187,6 +193,7 @@ dsv4_status dsv4_tensor_writer_open(dsv4_tensor_writer **out, const char *path, 
     }
     if ((rc = write_all(w, header.data, header.size))) goto fail;
     ds_free(header.data);
+    w->begin = header.size;
     *out = w;
     return DSV4_OK;
 fail:
@@ -207,6 +214,38 @@ dsv4_status dsv4_tensor_writer_write(dsv4_tensor_writer *w, const void *data, si
     if ((rc = write_all(w, data, size))) return rc;
     w->written += size;
     return DSV4_OK;
+}
+
+int ds_tensor_writer_put(dsv4_tensor_writer *w, uint64_t offset, const void *data, size_t size)
+{
+    const char *at = data;
+    size_t      left = size;
+
+    while (left) {
+        const ssize_t n = pwrite(w->fd, at, left < 1 << 30 ? left : 1 << 30, (off_t)(w->begin + offset));
+        if (n < 0 && errno == EINTR) continue;
+        if (n <= 0) return n < 0 ? errno : ENOSPC;
+        at += n;
+        offset += (uint64_t)n;
+        left -= (size_t)n;
+    }
+    atomic_fetch_add_explicit(&w->written, size, memory_order_relaxed);
+    return 0;
+}
+
+ds_status ds_tensor_writer_failed(dsv4_tensor_writer *w, int error)
+{
+    w->failed = true;
+    return ds_fail(DSV4_EIO, "%s: cannot write: %s", w->temporary, strerror(error));
+}
+
+void ds_tensor_writer_flush(dsv4_tensor_writer *w)
+{
+#if defined(SYNC_FILE_RANGE_WRITE)
+    sync_file_range(w->fd, 0, 0, SYNC_FILE_RANGE_WRITE); /* only a start: dsv4_tensor_writer_finish() has the errors */
+#else
+    (void)w;
+#endif
 }
 
 dsv4_status dsv4_tensor_writer_finish(dsv4_tensor_writer *w)

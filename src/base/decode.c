@@ -1,5 +1,5 @@
 /* decode.c - see decode.h. */
-#include "cpu/decode.h"
+#include "base/decode.h"
 
 static int64_t min64(int64_t a, int64_t b)
 {
