@@ -150,27 +150,28 @@ INLINE void dot_plain(int group, int n, vf sum[4][MAX_ROWS], const weight_row *r
     }
 }
 
-INLINE void span_bf16(ds_dtype format, int n, vf (*acc)[MAX_ROWS], const span *s)
+INLINE void span_bf16(ds_dtype format, int n, vf (*acc)[MAX_ROWS], const span *where)
 {
+    const span            s = *where; /* no store below can change it */
     const int             group = WEIGHT_ROWS(n);
-    const int64_t         bytes = ds_row_bytes(format, BLOCK), ahead = group * s->row_bytes; /* the next group is fetched */
     weight_row            w[4];
     vf                    total[4][MAX_ROWS], sum[4][MAX_ROWS];
     _Alignas(16) uint16_t wide[4][64] = { { 0 } };
 
-    for (int64_t first = 0; first < s->n_w; first += group) {
-        find_rows(w, s, first, group);
+    for (int64_t first = 0; first < s.n_w; first += group) {
+        find_rows(w, &s, first, group);
         for (int r = 0; r < group; r++)
-            for (int c = 0; c < n; c++) total[r][c] = s->start ? v_set(0.0f) : acc[first + r][c];
-        for (int64_t b = s->begin; b < s->end; b++) {
-            const uint16_t *x = (const uint16_t *)s->x + b * BLOCK * n;
-            const int64_t   eighth = (b - s->begin) % 8;
+            for (int c = 0; c < n; c++) total[r][c] = s.start ? v_set(0.0f) : acc[first + r][c];
+        for (int64_t b = s.begin; b < s.end; b++) {
+            const uint16_t *x = (const uint16_t *)s.x + b * BLOCK * n;
+            const int64_t   eighth = (b - s.begin) & 7;
             if (format == DS_NVFP4 && eighth == 0) {
                 const e4m3_table table = e4m3_load();
-                for (int r = 0; r < group; r++) nvfp4_scales(wide[r], &w[r], b, s->end, &table);
+                fetch_scales(format, w, group, &s, b);
+                for (int r = 0; r < group; r++) nvfp4_scales(wide[r], &w[r], b, s.end, &table);
             }
-            for (int r = 0; r < group; r++)
-                for (int64_t i = 0; i < bytes; i += 64) _mm_prefetch((const char *)w[r].code + ahead + b * bytes + i, _MM_HINT_T1);
+            if (format == DS_MXFP4 && b % 16 == 0) fetch_scales(format, w, group, &s, b);
+            fetch_codes(format, w, group, &s, b);
             if (format == DS_BF16) {
                 dot_plain(group, n, total, w, b, x);
                 continue;

@@ -25,21 +25,21 @@ INLINE vf weight_f32(ds_dtype format, const weight_row *w, int64_t b, int64_t i)
     }
 }
 
-INLINE void span_f32(ds_dtype format, int n, vf (*acc)[MAX_ROWS], const span *s)
+INLINE void span_f32(ds_dtype format, int n, vf (*acc)[MAX_ROWS], const span *where)
 {
+    const span    s = *where; /* no store below can change it */
     const int     group = WEIGHT_ROWS(n);
-    const int64_t bytes = ds_row_bytes(format, BLOCK), ahead = group * s->row_bytes; /* the next group is fetched */
-    const float  *x = s->x;
+    const float  *x = s.x;
     vf            sum[4][MAX_ROWS], v_w[4];
     weight_row    w[4];
 
-    for (int64_t first = 0; first < s->n_w; first += group) {
-        find_rows(w, s, first, group);
+    for (int64_t first = 0; first < s.n_w; first += group) {
+        find_rows(w, &s, first, group);
         for (int r = 0; r < group; r++)
-            for (int c = 0; c < n; c++) sum[r][c] = s->start ? v_set(0.0f) : acc[first + r][c];
-        for (int64_t b = s->begin; b < s->end; b++) {
-            for (int r = 0; r < group; r++)
-                for (int64_t i = 0; i < bytes; i += 64) _mm_prefetch((const char *)w[r].code + ahead + b * bytes + i, _MM_HINT_T1);
+            for (int c = 0; c < n; c++) sum[r][c] = s.start ? v_set(0.0f) : acc[first + r][c];
+        for (int64_t b = s.begin; b < s.end; b++) {
+            if ((format == DS_MXFP4 || format == DS_NVFP4) && b % 8 == 0) fetch_scales(format, w, group, &s, b);
+            fetch_codes(format, w, group, &s, b);
             for (int64_t i = 0; i < BLOCK; i += LANES) {
                 for (int r = 0; r < group; r++) v_w[r] = weight_f32(format, &w[r], b, i);
                 for (int c = 0; c < n; c++) {
