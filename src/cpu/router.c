@@ -8,19 +8,6 @@ static float score_of(float z)
     return sqrtf(z > 20.0f ? z : log1pf(expf(z)));
 }
 
-static int32_t table_entry(const ds_router_args *a, int64_t i)
-{
-    int64_t wide;
-    int32_t narrow;
-
-    if (a->table_dtype == DS_I64) {
-        memcpy(&wide, (const char *)a->table + 8 * i, 8);
-        return (int32_t)wide;
-    }
-    memcpy(&narrow, (const char *)a->table + 4 * i, 4);
-    return narrow;
-}
-
 /* The k best of n by s + bias into expert[0, k): an insertion into a short sorted list, lower ids first among equals. */
 static void pick_best(const ds_router_args *a, const float *z, int64_t n, int32_t *expert)
 {
@@ -53,7 +40,7 @@ void ds_router_scalar(const ds_router_args *a, int64_t begin, int64_t end, int t
         float       *weight = a->weight + i * a->k, sum = 0.0f;
 
         if (a->table)
-            for (int32_t j = 0; j < a->k; j++) expert[j] = table_entry(a, (int64_t)a->ids[i] * a->k + j);
+            for (int32_t j = 0; j < a->k; j++) expert[j] = ds_router_entry(a, (int64_t)a->ids[i] * a->k + j);
         else pick_best(a, z, n, expert);
         for (int32_t j = 1; j < a->k; j++) /* ascending ids */
             for (int32_t m = j; m > 0 && expert[m] < expert[m - 1]; m--) {

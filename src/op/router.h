@@ -8,6 +8,8 @@
 #ifndef DS_OP_ROUTER_H
 #define DS_OP_ROUTER_H
 
+#include <string.h>
+
 #include "base/tensor.h"
 
 typedef struct ds_router_args {
@@ -21,6 +23,20 @@ typedef struct ds_router_args {
     int32_t       *expert;      /* [n, k] */
     float         *weight;      /* [n, k] */
 } ds_router_args;
+
+/* Entry i of the table. */
+static inline int32_t ds_router_entry(const ds_router_args *a, int64_t i)
+{
+    int64_t wide;
+    int32_t narrow;
+
+    if (a->table_dtype == DS_I64) {
+        memcpy(&wide, (const char *)a->table + 8 * i, 8);
+        return (int32_t)wide;
+    }
+    memcpy(&narrow, (const char *)a->table + 4 * i, 4);
+    return narrow;
+}
 
 static inline int64_t ds_router_units(const ds_router_args *a) { return a->z.shape[0]; }
 static inline int64_t ds_router_grain(const ds_router_args *a) { (void)a; return 8; }

@@ -5,6 +5,7 @@
  * the tile: a head's bits do not depend on how many share the keys. */
 #include <math.h>
 
+#include "cpu/attention_keys.h"
 #include "cpu/kernels.h"
 #include "cpu/x86/row_vec.h"
 
@@ -21,43 +22,6 @@ typedef struct work {
     float   top[HEADS], z[HEADS], shrink[HEADS];
     int64_t dim, stride;    /* stride: an odd number of cache lines, so that rows do not share sets of L1 */
 } work;
-
-/* The j-th key of token i in attention order: raw window by position, then compressed rows. */
-typedef struct key_list {
-    const ds_attention_args *a;
-    const ds_run            *run;
-    const int32_t           *blocks, *selected;
-    int64_t                  first, n_raw, n; /* first raw position; raw keys; all keys */
-} key_list;
-
-static key_list keys_of(const ds_attention_args *a, int64_t i)
-{
-    const int64_t position = a->batch->position[i];
-    key_list      l = { .a = a, .run = &a->batch->run[a->batch->run_of[i]] };
-
-    l.blocks = a->batch->blocks + l.run->slot * a->batch->max_blocks;
-    l.first = position >= a->window ? position - a->window + 1 : 0;
-    l.n_raw = position - l.first + 1;
-    l.n = l.n_raw;
-    if (a->selected) {
-        l.selected = a->selected + i * a->top_k;
-        l.n += a->count[i];
-    } else if (a->pages.data) {
-        l.n += (position + 1) / a->ratio;
-    }
-    return l;
-}
-
-static const uint8_t *key_row(const key_list *l, int64_t j)
-{
-    if (j >= l->n_raw) {
-        const int64_t w = l->selected ? l->selected[j - l->n_raw] : j - l->n_raw;
-        return ds_pages_row(&l->a->pages, l->blocks, w);
-    }
-    const int64_t position = l->first + j;
-    if (position >= l->run->position) return l->a->rows + (l->run->row + position - l->run->position) * l->a->format.bytes;
-    return ds_ring_row(&l->a->ring, l->run->slot, position);
-}
 
 /* Scores of n_heads heads from h on with keys j .. j + 3. */
 static inline __attribute__((always_inline)) void score_tile(work *w, int64_t h, int64_t j, float scale, const int n_heads)
