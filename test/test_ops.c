@@ -322,7 +322,7 @@ static void ties(void **state)
 
     /* index entries: eight equal keys, then four larger ones; the top six are the larger ones and entries 0 and 1 */
     enum { ENTRIES = 12, DIM = 4, TOP = 6 };
-    float          keys[32][DIM], q[DIM] = { 1, 0, 0, 0 }, w[1] = { 1.0f }, scratch[64];
+    float          keys[32][DIM], q[DIM] = { 1, 0, 0, 0 }, w[1] = { 1.0f }, scratch[64], scores[ENTRIES];
     int32_t        selected[TOP], count[1], block = 0, run_of = 0;
     const int64_t  position = 4 * ENTRIES - 1;
     const ds_run   run = { .position = position, .n = 1 };
@@ -331,10 +331,14 @@ static void ties(void **state)
         memset(keys[i], 0, sizeof keys[i]);
         keys[i][0] = i < 8 ? 1.0f : 2.0f;
     }
-    const ds_index_topk_args a = { .q = { .data = q, .dtype = DS_F32, .rank = 3, .shape = { 1, 1, DIM } }, .weight = tensor2(DS_F32, w, 1, 1),
-        .scale = 1.0f, .pages = { (uint8_t *)keys, ds_row_format_of(DS_ROW_F32, DIM, 0), 32 }, .batch = &b, .ratio = 4, .top_k = TOP,
-        .selected = selected, .count = count, .scratch = scratch, .scratch_size = 64 };
-    ds_index_topk_scalar(&a, 0, 1, 0);
+    const ds_tensor           score = tensor2(DS_F32, scores, 1, ENTRIES);
+    const ds_index_score_args a = { .q = { .data = q, .dtype = DS_F32, .rank = 3, .shape = { 1, 1, DIM } }, .weight = tensor2(DS_F32, w, 1, 1),
+        .scale = 1.0f, .pages = { (uint8_t *)keys, ds_row_format_of(DS_ROW_F32, DIM, 0), 32 }, .batch = &b, .ratio = 4, .score = score,
+        .scratch = scratch };
+    const ds_index_topk_args  choice = { .score = score, .batch = &b, .ratio = 4, .top_k = TOP, .selected = selected, .count = count };
+    ds_index_score_scalar(&a, 0, 1, 0);
+    for (int i = 0; i < ENTRIES; i++) assert_float_equal(scores[i], i < 8 ? 1.0f : 2.0f, 0.0f);
+    ds_index_topk_scalar(&choice, 0, 1, 0);
     static const int32_t expected[TOP] = { 0, 1, 8, 9, 10, 11 };
     assert_int_equal(count[0], TOP);
     assert_memory_equal(selected, expected, sizeof expected);

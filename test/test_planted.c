@@ -173,7 +173,7 @@ static bool is_found(int op, bug which, int at)
 /* What an op does not have: rows of its own, units to split, a NaN in an output that holds any. */
 static bool is_exempt(const char *op, bug which)
 {
-    static const char *const no_nan[] = { "expert_sort", "index_topk", /* integers */
+    static const char *const no_nan[] = { "expert_sort", "index_topk", /* integers */ "index_score", /* where it is -infinity */
                                           "kv_pack", "kv_append", "ring_write", "gather", /* bytes, NaN or not */
                                           "fp4_sim" /* E2M1 holds none */ };
 

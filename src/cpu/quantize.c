@@ -34,7 +34,7 @@ static void row_to_nvfp4(const ds_quantize_args *a, int64_t row)
     uint8_t      *code = (uint8_t *)a->y.data + row * ((width + 1) / 2);
     uint8_t      *scale = a->y.scale + row * ds_ceil_div(width, DS_BLOCK_NVFP4);
     const float   share = block_amax(&a->x, row * width, width) / 2688.0f; /* 6 * 448 */
-    const float   global = share > 0.0f || share != share ? share : 1.0f; /* E2M1 holds no NaN: the row's factor does */
+    const float   global = share > 0.0f ? share : share != share ? NAN : 1.0f; /* E2M1 holds no NaN: the row's factor does */
 
     for (int64_t k = 0; k < width; k += DS_BLOCK_NVFP4) {
         const int64_t n = width - k < DS_BLOCK_NVFP4 ? width - k : DS_BLOCK_NVFP4;

@@ -37,9 +37,23 @@ ds_tensor ds_compress(ds_ctx *c, ds_tensor kv, ds_tensor gate, const ds_ring *kv
     return y;
 }
 
+/* The most entries that any of tokens [first, first + n) sees. */
+static int64_t most_visible(const ds_batch *b, int64_t first, int64_t n, int32_t ratio)
+{
+    int64_t most = 0;
+
+    for (int64_t i = first; i < first + n; i++) {
+        const int64_t visible = (b->position[i] + 1) / ratio;
+        if (visible > most) most = visible;
+    }
+    return most;
+}
+
 ds_selection ds_index_topk(ds_ctx *c, ds_tensor q, ds_tensor weight, const ds_pages *pages, const ds_batch *b, int32_t top_k)
 {
-    const int64_t n = q.shape[0], heads = q.shape[1], dim = q.shape[2], scratch_size = c->max_context / 4 + 1 + heads * (dim + 1);
+    enum { RATIO = 4, SCORE_BYTES = 16 << 20 }; /* scores of as many tokens at a time as this holds */
+    const int64_t n = q.shape[0], heads = q.shape[1], dim = q.shape[2], entries = c->max_context / RATIO + 1;
+    const int64_t fit = SCORE_BYTES / (entries * (int64_t)sizeof(float)), group = fit < 1 ? 1 : fit < n ? fit : n;
     const float   scale = (float)(1.0 / sqrt((double)dim) / sqrt((double)heads));
 
     assert(weight.shape[1] == heads && pages->format.dim == dim);
@@ -47,9 +61,17 @@ ds_selection ds_index_topk(ds_ctx *c, ds_tensor q, ds_tensor weight, const ds_pa
     s.selected = ds_take_bytes(c, n * top_k * (int64_t)sizeof *s.selected);
     s.count = ds_take_bytes(c, n * (int64_t)sizeof *s.count);
     const size_t mark = c->arena.used;
-    float       *scratch = ds_take_bytes(c, c->be->n_threads * scratch_size * (int64_t)sizeof *scratch);
-    DS_CALL(c, index_topk, .q = q, .weight = weight, .scale = scale, .pages = *pages, .batch = b, .ratio = 4, .top_k = top_k,
-            .selected = s.selected, .count = s.count, .scratch = scratch, .scratch_size = scratch_size);
+    float       *scratch = ds_take_bytes(c, c->be->n_threads * heads * (dim + 1) * (int64_t)sizeof *scratch);
+    float       *memory = ds_take_bytes(c, group * entries * (int64_t)sizeof *memory);
+    for (int64_t first = 0; first < n && !c->counting; first += group) {
+        const int64_t   rows = n - first < group ? n - first : group, most = most_visible(b, first, rows, RATIO);
+        const ds_tensor score = { .data = memory, .dtype = DS_F32, .rank = 2, .shape = { rows, most } };
+        if (most > top_k)
+            DS_CALL(c, index_score, .q = q, .weight = weight, .scale = scale, .pages = *pages, .batch = b, .ratio = RATIO, .first = first,
+                    .score = score, .scratch = scratch);
+        DS_CALL(c, index_topk, .score = score, .batch = b, .ratio = RATIO, .top_k = top_k, .first = first,
+                .selected = s.selected + first * top_k, .count = s.count + first);
+    }
     c->arena.used = mark;
     return s;
 }

@@ -19,6 +19,7 @@
 #include "op/hc_head.h"
 #include "op/hc_post.h"
 #include "op/hc_pre.h"
+#include "op/index_score.h"
 #include "op/index_topk.h"
 #include "op/kv_append.h"
 #include "op/kv_pack.h"

@@ -26,6 +26,7 @@
     X(ring_write)           \
     X(gate_bias)            \
     X(compress)             \
+    X(index_score)          \
     X(index_topk)           \
     X(attention)            \
     X(router)               \

@@ -69,11 +69,14 @@ COST(attention)
     return (cost){ 0, rows * (double)a->format.bytes, tensor(&a->q) + tensor(&a->y), 4.0 * keys * (double)ds_width(&a->q) };
 }
 
-COST(index_topk)
+COST(index_topk) { UNUSED; return (cost){ .data = tensor(&a->score) }; }
+
+COST(index_score)
 {
+    const double rows = (double)a->score.shape[0], entries = (double)a->score.shape[1];
     UNUSED;
-    return (cost){ 0, (double)p->step.rows4 * (double)a->pages.format.bytes, tensor(&a->q) + tensor(&a->weight),
-                   2.0 * (double)p->step.keys4 * (double)ds_width(&a->q) };
+    return (cost){ 0, entries * (double)a->pages.format.bytes, tensor(&a->q) + tensor(&a->weight) + tensor(&a->score),
+                   2.0 * rows * entries * (double)(a->q.shape[1] * a->q.shape[2]) };
 }
 
 COST(quantize) { UNUSED; return (cost){ .data = tensor(&a->x) + tensor(&a->y) }; }

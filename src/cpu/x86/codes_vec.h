@@ -66,7 +66,7 @@ V_INLINE void v_row_to_codes(ds_tensor y, ds_tensor x, int64_t row, v_source *so
     }
     for (int64_t j = 0; j < width; j += LANES) top = v_larger(top, source(of, j, width - j));
     const float share = v_largest(top) / 2688.0f; /* 6 * 448 */
-    const float global = share > 0.0f || share != share ? share : 1.0f; /* E2M1 holds no NaN: the row's factor does */
+    const float global = share > 0.0f ? share : share != share ? NAN : 1.0f; /* E2M1 holds no NaN: the row's factor does */
     for (; k + block <= width; k += block) *scale++ = v_block_to_nvfp4(code, &x, row * width, k, DS_BLOCK_NVFP4, global);
     if (k < width) *scale = v_block_to_nvfp4(code, &x, row * width, k, width - k, global);
     y.global[row] = global;

@@ -1,51 +1,53 @@
 /* index_topk_vec.h - index_topk for any vector width: op/index_topk.h.
  *
- * Heads lie in the lanes: q is turned to [dim, heads] once a token, a tile of 8 keys is unpacked, and each channel of a key
- * is broadcast against all heads. So no sum goes across lanes before the one over the heads. */
-#include "cpu/x86/index_select.h"
-#include "cpu/x86/row_vec.h"
+ * Scores are compared as integers of the same order, and the k-th highest is found by halving the integers: 32 passes
+ * that compilers vectorise, each reading 4 bytes an entry, where its score took heads * dim products. */
+#include "base/bf16.h"
+#include "cpu/kernels.h"
 
-enum { TILE = 8 };
-
-/* score[0 .. 7] of a tile; q [dim, heads], key [TILE, stride]. */
-static inline void score_tile(float *score, const float *q, const float *weight, const float *key, int64_t heads, int64_t dim,
-                              int64_t stride)
+/* The integer of a score, in the scores' order: there is no NaN and no -0. */
+static inline int32_t key_of(float score)
 {
-    vf total[TILE];
-
-    for (int k = 0; k < TILE; k++) total[k] = v_set(0.0f);
-    for (int64_t h = 0; h < heads; h += LANES) {
-        vf dot[TILE];
-        for (int k = 0; k < TILE; k++) dot[k] = v_set(0.0f);
-        for (int64_t c = 0; c < dim; c++) {
-            const vf x = v_load_f32(q + c * heads + h, heads - h);
-            for (int k = 0; k < TILE; k++) dot[k] = v_fma(x, v_set(key[k * stride + c]), dot[k]);
-        }
-        const vf w = v_load_f32(weight + h, heads - h);
-        for (int k = 0; k < TILE; k++) total[k] = v_fma(w, v_max(dot[k], v_set(0.0f)), total[k]);
-    }
-    _mm_storeu_ps(score, v_sum4(total[0], total[1], total[2], total[3]));
-    _mm_storeu_ps(score + 4, v_sum4(total[4], total[5], total[6], total[7]));
+    const uint32_t bits = ds_f32_bits(score);
+    return (int32_t)(bits ^ (bits >> 31 ? 0x7fffffff : 0));
 }
 
-static void score_entries(const ds_index_topk_args *a, int64_t i, const int32_t *blocks, int64_t visible, float *score, float *q)
+static inline int64_t count_from(const float *score, int64_t n, int32_t least)
 {
-    const int64_t heads = a->q.shape[1], dim = a->q.shape[2], stride = dim + 2 * LANES;
-    float        *weight = q + heads * dim, key[TILE * (DS_HADAMARD_MAX + 2 * LANES)], one[TILE];
+    int32_t count = 0;
+    for (int64_t w = 0; w < n; w++) count += key_of(score[w]) >= least;
+    return count;
+}
 
-    for (int64_t h = 0; h < heads; h++)
-        for (int64_t c = 0; c < dim; c++) q[c * heads + h] = ds_at(&a->q, (i * heads + h) * dim + c);
-    index_weights(a, i, weight);
-    for (int64_t w = 0; w < visible; w += TILE) {
-        const int64_t n = visible - w < TILE ? visible - w : TILE;
-        for (int64_t k = 0; k < TILE; k++) /* beyond the last entry: that one again */
-            v_row_unpack(key + k * stride, ds_pages_row(&a->pages, blocks, w + (k < n ? k : n - 1)), &a->pages.format);
-        score_tile(one, q, weight, key, heads, dim, stride);
-        memcpy(score + w, one, (size_t)n * sizeof *one);
+static inline void select_top(const float *score, int64_t n, int32_t top_k, int32_t *selected)
+{
+    int64_t low = INT32_MIN, high = (int64_t)INT32_MAX + 1; /* at least top_k keys are >= low, fewer are >= high */
+    int32_t found = 0;
+
+    while (high - low > 1) {
+        const int64_t middle = (low + high) >> 1;
+        if (count_from(score, n, (int32_t)middle) >= top_k) low = middle;
+        else high = middle;
+    }
+    int64_t equal = top_k - (low < INT32_MAX ? count_from(score, n, (int32_t)(low + 1)) : 0); /* of the last key itself */
+    for (int64_t w = 0; w < n; w++) {
+        const int32_t key = key_of(score[w]);
+        if (key < low || (key == low && equal-- <= 0)) continue;
+        selected[found++] = (int32_t)w;
     }
 }
 
 void DS_VARIANT(index_topk)(const ds_index_topk_args *a, int64_t begin, int64_t end, int thread)
 {
-    index_rows(a, begin, end, thread, score_entries);
+    (void)thread;
+
+    for (int64_t i = begin; i < end; i++) {
+        const int64_t visible = (a->batch->position[a->first + i] + 1) / a->ratio;
+        int32_t      *selected = a->selected + i * a->top_k;
+
+        a->count[i] = (int32_t)(visible <= a->top_k ? visible : a->top_k);
+        if (visible > a->top_k) select_top((const float *)a->score.data + i * a->score.shape[1], visible, a->top_k, selected);
+        else
+            for (int32_t w = 0; w < visible; w++) selected[w] = w;
+    }
 }

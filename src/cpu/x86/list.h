@@ -17,6 +17,7 @@
     X(kv_pack)          \
     X(gate_bias)        \
     X(compress)         \
+    X(index_score)      \
     X(index_topk)       \
     X(attention)        \
     X(router)           \
@@ -33,6 +34,6 @@
 #define DS_AVX512_BF16_LIST(X) \
     X(linear)                \
     X(expert_linear)         \
-    X(index_topk)
+    X(index_score)
 
 #endif

@@ -1,10 +1,9 @@
-/* index_topk_avx512bf16.c - index_topk for BF16 queries and FP4 rows, the published case: two channels a lane.
+/* index_score_avx512bf16.c - index_score for BF16 queries and FP4 rows, the published case: two channels a lane.
  *
- * Both sides are exact in BF16, and so are the products; sums are F32 as in index_topk_vec.h. Twice its rate. */
+ * Both sides are exact in BF16, and so are the products; sums are F32 as in index_score_vec.h. Twice its rate. */
 #include "cpu/x86/vec_avx512.h"
 /* first: it says how wide a vector is */
-#include "cpu/x86/index_select.h"
-#include "cpu/x86/row_vec.h"
+#include "cpu/x86/index_units.h"
 
 enum { TILE = 8 };
 
@@ -41,29 +40,37 @@ static inline void unpack_pairs(uint32_t *out, const uint8_t *row, const ds_row_
         _mm512_storeu_si512(out + i / 2, (__m512i)_mm512_cvtne2ps_pbh(_mm512_loadu_ps(x + i + LANES), _mm512_loadu_ps(x + i)));
 }
 
-static void score_entries(const ds_index_topk_args *a, int64_t i, const int32_t *blocks, int64_t visible, float *score, float *q)
+static void prepare(const ds_index_score_args *a, int64_t i, float *q)
 {
-    const int64_t  heads = a->q.shape[1], dim = a->q.shape[2], stride = dim / 2 + LANES;
+    const int64_t  heads = a->q.shape[1], dim = a->q.shape[2];
     const ds_bf16 *from = (const ds_bf16 *)a->q.data + i * heads * dim;
-    uint32_t      *pair = (uint32_t *)(void *)q, key[TILE * (DS_HADAMARD_MAX / 2 + LANES)];
-    float         *weight = q + heads * dim, one[TILE];
+    uint32_t      *pair = (uint32_t *)(void *)q;
 
-    for (int64_t h = 0; h < heads; h++)
-        for (int64_t c = 0; c < dim / 2; c++) memcpy(&pair[c * heads + h], from + h * dim + 2 * c, sizeof *pair);
-    index_weights(a, i, weight);
-    for (int64_t w = 0; w < visible; w += TILE) {
-        const int64_t n = visible - w < TILE ? visible - w : TILE;
+    for (int64_t c = 0; c < dim / 2; c++)
+        for (int64_t h = 0; h < heads; h++) memcpy(&pair[c * heads + h], from + h * dim + 2 * c, sizeof *pair);
+    index_weights(a, i, q + heads * dim);
+}
+
+static void score_entries(const ds_index_score_args *a, const int32_t *blocks, int64_t from, int64_t to, float *score, const float *q)
+{
+    const int64_t   heads = a->q.shape[1], dim = a->q.shape[2], stride = dim / 2 + LANES;
+    const uint32_t *pair = (const uint32_t *)(const void *)q;
+    uint32_t        key[TILE * (DS_HADAMARD_MAX / 2 + LANES)];
+    float           one[TILE];
+
+    for (int64_t w = from; w < to; w += TILE) {
+        const int64_t n = to - w < TILE ? to - w : TILE;
         for (int64_t k = 0; k < TILE; k++) /* beyond the last entry: that one again */
             unpack_pairs(key + k * stride, ds_pages_row(&a->pages, blocks, w + (k < n ? k : n - 1)), &a->pages.format);
-        score_tile(one, pair, weight, key, heads, dim / 2, stride);
+        score_tile(one, pair, q + heads * dim, key, heads, dim / 2, stride);
         memcpy(score + w, one, (size_t)n * sizeof *one);
     }
 }
 
-void ds_index_topk_avx512bf16(const ds_index_topk_args *a, int64_t begin, int64_t end, int thread)
+void ds_index_score_avx512bf16(const ds_index_score_args *a, int64_t begin, int64_t end, int thread)
 {
     const bool exact = a->q.dtype == DS_BF16 && a->pages.format.kind == DS_ROW_FP4 && a->q.shape[2] % 2 == 0;
 
-    if (exact) index_rows(a, begin, end, thread, score_entries);
-    else ds_index_topk_avx512(a, begin, end, thread);
+    if (exact) index_units(a, begin, end, thread, prepare, score_entries);
+    else ds_index_score_avx512(a, begin, end, thread);
 }
