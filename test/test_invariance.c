@@ -2,6 +2,8 @@
  * and whoever shares its batches. */
 #include "logits.h"
 
+#include "cpu/isa.h"
+
 enum { N = 300 }; /* over two windows of 128, with index pruning in the toys */
 
 #if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
@@ -99,6 +101,35 @@ static void any_chunk_and_thread_count(void **state)
         }
     printf("    %d runs equal one chunk on one thread\n", runs);
     assert_true(runs >= 70);
+}
+
+/* The same for each instruction set: one has other bits than the next, but none depends on how the work is cut. */
+static void every_instruction_set(void **state)
+{
+    (void)state;
+    for (int m = 0; m < 3; m++)
+        for (int numerics = 0; numerics < 3; numerics++)
+            for (ds_isa isa = DS_ISA_SCALAR; isa <= ds_isa_here(); isa++) {
+                static const struct cut { int64_t chunk, from; int threads; } cuts[] = { { 7, N, 2 }, { 128, N, 3 }, { 61, N / 4, 2 } };
+                dsv4_engine_config config = dsv4_engine_config_default();
+                const int64_t      n = m == 2 ? N_DEMO / 2 : N;
+                int32_t            ids[N];
+                char               what[96];
+                config.numerics = (dsv4_numerics)numerics;
+                config.draft = has_draft[m];
+                config.isa = ds_isa_name(isa);
+                config.n_threads = 1;
+                random_ids(models[m], ids, n, (uint32_t)(53 + m));
+                test_logits whole = test_run(models[m], config, ids, n, n, n);
+                for (size_t c = 0; c < sizeof cuts / sizeof *cuts; c++) {
+                    config.n_threads = cuts[c].threads;
+                    test_logits cut = test_run(models[m], config, ids, n, cuts[c].chunk, cuts[c].from < n ? cuts[c].from : n);
+                    snprintf(what, sizeof what, "%s, numerics %d, %s, cut %d", paths[m], numerics, config.isa, (int)c);
+                    assert_same_bits(&whole, &cut, what);
+                    test_logits_free(&cut);
+                }
+                test_logits_free(&whole);
+            }
 }
 
 /* A fused op is its parts. */
@@ -263,6 +294,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(any_chunk_and_thread_count),
+        cmocka_unit_test(every_instruction_set),
         cmocka_unit_test(fused_or_not),
         cmocka_unit_test(chunk_of_512),
         cmocka_unit_test(alone_or_in_a_batch_of_8),

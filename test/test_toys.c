@@ -2,6 +2,8 @@
  * every layer kind, every naming, odd widths, 700 positions each. */
 #include "logits.h"
 
+#include "cpu/isa.h"
+
 /* Half of what the reference itself may be off by exact arithmetic, and a few times what both are in practice. */
 static const double bound = 2e-5;
 
@@ -42,15 +44,18 @@ static void agrees_with_transformers(void **state)
 
     config.numerics = DSV4_NUMERICS_PLAIN;
     config.draft = draft != NULL;
-    test_logits  l = test_run(model, config, ids, n, n, n);
-    const double worst = worst_difference(l.rows, logits, n, l.vocab, name);
-    const double worst_draft = draft ? worst_difference(l.draft_rows, draft, n - 1, l.vocab, name) : 0.0;
-    printf("    %s: %lld rows within %.2g of their deviation", name, (long long)n, worst);
-    printf(draft ? ", %lld draft rows within %.2g\n" : "\n", (long long)(n - 1), worst_draft);
-    assert_true(worst < bound);
-    assert_true(worst_draft < bound);
     assert_true(draft || strcmp(name, "quant"));
-    test_logits_free(&l);
+    for (ds_isa isa = DS_ISA_SCALAR; isa <= ds_isa_here(); isa++) {
+        config.isa = ds_isa_name(isa);
+        test_logits  l = test_run(model, config, ids, n, n, n);
+        const double worst = worst_difference(l.rows, logits, n, l.vocab, name);
+        const double worst_draft = draft ? worst_difference(l.draft_rows, draft, n - 1, l.vocab, name) : 0.0;
+        printf("    %s, %s: %lld rows within %.2g of their deviation", name, config.isa, (long long)n, worst);
+        printf(draft ? ", %lld draft rows within %.2g\n" : "\n", (long long)(n - 1), worst_draft);
+        assert_true(worst < bound);
+        assert_true(worst_draft < bound);
+        test_logits_free(&l);
+    }
     ds_safetensors_close(expect);
     dsv4_model_close(model);
 }
