@@ -196,7 +196,7 @@ static inline void last_block(vf (*acc)[MAX_ROWS], const linear_job *j, span_ker
     kernel(acc, &s);
 }
 
-/* y[row][o .. o + n_o) = factor * the sum of each accumulator. */
+/* y[row][o .. o + n_o) = factor * the sum of each accumulator; those behind n_o are added up too, and left out. */
 static inline void put_sums(const ds_tensor *y, int64_t row, int64_t o, int64_t n_o, vf (*acc)[MAX_ROWS], int c, double factor)
 {
     _Alignas(64) float sum[TILE] = { 0 };
