@@ -22,6 +22,14 @@ INLINE vf dot_bf16(vf sum, __m512i a, __m512i b)
     return _mm512_dpbf16_ps(sum, (__m512bh)a, (__m512bh)b);
 }
 
+/* For what is used several times: a compiler would rather load it each time, and loads are what there is least of. */
+INLINE __m512i load_once(const void *p)
+{
+    __m512i v = _mm512_loadu_si512(p);
+    __asm__("" : "+v"(v));
+    return v;
+}
+
 /* High and low byte of the BF16 value of each E4M3 magnitude. */
 #define SAME16(h) h, h, h, h, h, h, h, h, h, h, h, h, h, h, h, h
 #define STEPS16 0x00, 0x10, 0x20, 0x30, 0x40, 0x50, 0x60, 0x70, 0x80, 0x90, 0xa0, 0xb0, 0xc0, 0xd0, 0xe0, 0xf0
@@ -66,30 +74,58 @@ INLINE void e4m3_to_bf16(__m512i *first, __m512i *second, __m512i code, const e4
     *second = _mm512_unpackhi_epi8(low, high);
 }
 
-/* The NVFP4 scales of blocks [b, b + 8), those behind `end` left out, as BF16: 8 to a block. */
-INLINE void nvfp4_scales(uint16_t out[64], const weight_row *w, int64_t b, int64_t end, const e4m3_table *t)
+/* n E4M3 scales as BF16; whole vectors are written. `ahead`: bytes to those to fetch. */
+INLINE void scales_to_bf16(uint16_t *out, const uint8_t *scale, int64_t n, int64_t ahead, const e4m3_table *t)
 {
-    const __mmask64 mask = end - b < 8 ? ((__mmask64)1 << 8 * (end - b)) - 1 : ~(__mmask64)0;
-    __m512i         first, second;
+    const __m512i even = _mm512_setr_epi64(0, 1, 8, 9, 2, 3, 10, 11), odd = _mm512_setr_epi64(4, 5, 12, 13, 6, 7, 14, 15);
 
-    e4m3_to_bf16(&first, &second, _mm512_maskz_loadu_epi8(mask, w->scale + 8 * b), t);
-    for (int i = 0; i < 4; i++) { /* a lane holds the scales of one block */
-        _mm_store_si128((__m128i *)(out + 16 * i), _mm512_extracti32x4_epi32(first, 0));
-        _mm_store_si128((__m128i *)(out + 16 * i + 8), _mm512_extracti32x4_epi32(second, 0));
-        first = _mm512_shuffle_i32x4(first, first, 0x39);
-        second = _mm512_shuffle_i32x4(second, second, 0x39);
+    for (int64_t i = 0; i < n; i += 64) {
+        const __mmask64 mask = n - i < 64 ? ((__mmask64)1 << (n - i)) - 1 : ~(__mmask64)0;
+        __m512i         first, second;
+        if (ahead) _mm_prefetch((const char *)scale + i + ahead, _MM_HINT_T1);
+        e4m3_to_bf16(&first, &second, _mm512_maskz_loadu_epi8(mask, scale + i), t);
+        _mm512_storeu_si512(out + i, _mm512_permutex2var_epi64(first, even, second));
+        _mm512_storeu_si512(out + i + 32, _mm512_permutex2var_epi64(first, odd, second));
     }
 }
 
-/* The scales of block b, each in the lanes of its values: lane d of FP4 has values 8d to 8d + 7. `wide`: the block's
- * NVFP4 scales as BF16. */
-INLINE vf block_scales(ds_dtype format, const weight_row *w, int64_t b, const uint16_t *wide)
+/* NVFP4 scales as BF16, 8 to a block: of all rows of a span at once if they are short and whole, as their bytes are neighbours
+ * then; else of one group of rows after the other. */
+enum { ROW_SCALES = L1_BYTES / BLOCK / 2 * 8, SPAN_SCALES = 4 * ROW_SCALES }; /* at most, of a row and of what is kept */
+typedef struct wide_nvfp4 {
+    _Alignas(64) uint16_t scale[SPAN_SCALES + 3 * ROW_SCALES]; /* [rows][each]; a group may begin at the last row */
+    int64_t               each;
+    bool                  all;
+} wide_nvfp4;
+
+INLINE void widen_span(wide_nvfp4 *wide, const span *s)
+{
+    const e4m3_table table = e4m3_load();
+
+    wide->each = 8 * (s->end - s->begin);
+    wide->all = wide->each == s->row_scales && s->n_w * wide->each <= SPAN_SCALES;
+    if (wide->all) scales_to_bf16(wide->scale, s->scale, s->n_w * wide->each, s->ahead_scales, &table);
+}
+
+INLINE const uint16_t *widen_group(wide_nvfp4 *wide, const span *s, const weight_rows *w, int64_t first, int group)
+{
+    const e4m3_table table = e4m3_load();
+
+    if (wide->all) return wide->scale + first * wide->each;
+    for (int r = 0; r < group; r++)
+        scales_to_bf16(wide->scale + r * wide->each, w->scale + r * w->next_scale + 8 * s->begin, wide->each, s->ahead_scales, &table);
+    return wide->scale;
+}
+
+/* The scales of block b of row r, each in the lanes of its values: lane d of FP4 has values 8d to 8d + 7. `wide`: the
+ * block's NVFP4 scales as BF16. */
+INLINE vf block_scales(ds_dtype format, const weight_rows *w, int r, int64_t b, const uint16_t *wide)
 {
     if (format == DS_MXFP4) { /* a byte is spread to the top of its lanes and moved down to an F32's exponent */
         const __m512i lanes = _mm512_setr_epi32(0x00ffffff, 0x00ffffff, 0x00ffffff, 0x00ffffff, 0x01ffffff, 0x01ffffff, 0x01ffffff, 0x01ffffff,
                                                 0x02ffffff, 0x02ffffff, 0x02ffffff, 0x02ffffff, 0x03ffffff, 0x03ffffff, 0x03ffffff, 0x03ffffff);
         int32_t four;
-        memcpy(&four, w->scale + 4 * b, 4);
+        memcpy(&four, w->scale + r * w->next_scale + 4 * b, 4);
         const __m512i top = _mm512_shuffle_epi8(_mm512_set1_epi32(four), lanes);
         const vf power = (vf)_mm512_max_epu32(_mm512_srli_epi32(top, 1), _mm512_set1_epi32(0x400000)); /* byte 0: 2^-127 */
         return _mm512_fixupimm_ps(power, power, _mm512_set1_epi32(0x11311111), 0); /* byte 255: infinity, by the table NaN */
@@ -100,17 +136,17 @@ INLINE vf block_scales(ds_dtype format, const weight_row *w, int64_t b, const ui
         const __m512i eight = _mm512_broadcast_i32x4(_mm_load_si128((const __m128i *)wide));
         return _mm512_castsi512_ps(_mm512_shuffle_epi8(eight, lanes));
     }
-    return v_set(ds_load(w->scale, DS_F32, b));
+    return v_set(ds_load(w->scale + r * w->next_scale, DS_F32, b));
 }
 
 /* 64 FP8 codes of each weight row, times x. */
-INLINE void dot_e4m3(int group, int n, vf sum[4][MAX_ROWS], const weight_row *row, int64_t b, int64_t half, const uint16_t *x)
+INLINE void dot_e4m3(int group, int n, vf sum[4][MAX_ROWS], const weight_rows *w, int64_t b, int64_t half, const uint16_t *x)
 {
     const e4m3_table table = e4m3_load();
     __m512i          first[4], second[4];
 
     for (int r = 0; r < group; r++)
-        e4m3_to_bf16(&first[r], &second[r], _mm512_loadu_si512(row[r].code + b * BLOCK + half * 64), &table);
+        e4m3_to_bf16(&first[r], &second[r], load_once(w->code + r * w->next + b * BLOCK + half * 64), &table);
     for (int c = 0; c < n; c++) {
         const __m512i v = _mm512_loadu_si512(x + (half * 2 * n + c) * 32);
         for (int r = 0; r < group; r++) sum[r][c] = dot_bf16(sum[r][c], first[r], v);
@@ -122,75 +158,69 @@ INLINE void dot_e4m3(int group, int n, vf sum[4][MAX_ROWS], const weight_row *ro
 }
 
 /* 128 FP4 codes of each weight row, times x. */
-INLINE void dot_e2m1(int group, int n, vf sum[4][MAX_ROWS], const weight_row *row, int64_t b, const uint16_t *x)
+INLINE void dot_e2m1(int group, int n, vf sum[4][MAX_ROWS], const weight_rows *w, int64_t b, const uint16_t *x)
 {
     const __m512i table = e2m1_table();
-    __m512i       code[4], w[4];
+    __m512i       code[4], v_w[4];
 
-    for (int r = 0; r < group; r++) code[r] = _mm512_loadu_si512(row[r].code + b * BLOCK / 2);
+    for (int r = 0; r < group; r++) code[r] = load_once(w->code + r * w->next + b * BLOCK / 2);
     for (int j = 0; j < 4; j++) {
-        for (int r = 0; r < group; r++) w[r] = _mm512_permutexvar_epi16(_mm512_srli_epi16(code[r], (unsigned)(4 * j)), table);
+        for (int r = 0; r < group; r++) v_w[r] = _mm512_permutexvar_epi16(_mm512_srli_epi16(code[r], (unsigned)(4 * j)), table);
         for (int c = 0; c < n; c++) {
             const __m512i v = _mm512_loadu_si512(x + (j * n + c) * 32);
-            for (int r = 0; r < group; r++) sum[r][c] = dot_bf16(sum[r][c], w[r], v);
+            for (int r = 0; r < group; r++) sum[r][c] = dot_bf16(sum[r][c], v_w[r], v);
         }
     }
 }
 
-INLINE void dot_plain(int group, int n, vf sum[4][MAX_ROWS], const weight_row *row, int64_t b, const uint16_t *x)
+INLINE void dot_plain(int group, int n, vf sum[4][MAX_ROWS], const weight_rows *w, int64_t b, const uint16_t *x)
 {
-    __m512i w[4];
+    __m512i v_w[4];
 
     for (int64_t i = 0; i < BLOCK; i += 32) {
-        for (int r = 0; r < group; r++) w[r] = _mm512_loadu_si512(row[r].code + 2 * (b * BLOCK + i));
+        for (int r = 0; r < group; r++) v_w[r] = _mm512_loadu_si512(w->code + r * w->next + 2 * (b * BLOCK + i));
         for (int c = 0; c < n; c++) {
             const __m512i v = _mm512_loadu_si512(x + i * n + c * 32);
-            for (int r = 0; r < group; r++) sum[r][c] = dot_bf16(sum[r][c], w[r], v);
+            for (int r = 0; r < group; r++) sum[r][c] = dot_bf16(sum[r][c], v_w[r], v);
         }
     }
 }
 
-INLINE void span_bf16(ds_dtype format, int n, vf (*acc)[MAX_ROWS], const span *where)
+INLINE void span_bf16(ds_dtype format, int n, const span *where)
 {
     const span            s = *where; /* no store below can change it */
     const int             group = WEIGHT_ROWS(n);
-    weight_row            w[4];
+    const uint16_t       *scales = NULL;
+    weight_rows           w;
     vf                    total[4][MAX_ROWS], sum[4][MAX_ROWS];
-    _Alignas(16) uint16_t wide[4][64] = { { 0 } };
+    wide_nvfp4            wide;
 
-    for (int64_t first = 0; first < s.n_w; first += group) {
-        find_rows(w, &s, first, group);
-        for (int r = 0; r < group; r++)
-            for (int c = 0; c < n; c++) total[r][c] = s.start ? v_set(0.0f) : acc[first + r][c];
+    if (format == DS_NVFP4) widen_span(&wide, &s);
+    for (int64_t first = 0, rows; first < s.n_w; first += rows) {
+        rows = find_rows(&w, &s, first, group);
+        take_lanes(total, &s, first, group, n);
+        if (format == DS_NVFP4) scales = widen_group(&wide, &s, &w, first, group);
         for (int64_t b = s.begin; b < s.end; b++) {
             const uint16_t *x = (const uint16_t *)s.x + b * BLOCK * n;
-            const int64_t   eighth = (b - s.begin) & 7;
-            if (format == DS_NVFP4 && eighth == 0) {
-                const e4m3_table table = e4m3_load();
-                fetch_scales(format, w, group, &s, b);
-                for (int r = 0; r < group; r++) nvfp4_scales(wide[r], &w[r], b, s.end, &table);
-            }
-            if (format == DS_MXFP4 && b % 16 == 0) fetch_scales(format, w, group, &s, b);
-            fetch_codes(format, w, group, &s, b);
+            fetch_codes(format, &w, group, &s, b);
             if (format == DS_BF16) {
-                dot_plain(group, n, total, w, b, x);
+                dot_plain(group, n, total, &w, b, x);
                 continue;
             }
             for (int r = 0; r < group; r++)
                 for (int c = 0; c < n; c++) sum[r][c] = v_set(0.0f);
             if (format == DS_E4M3) {
-                dot_e4m3(group, n, sum, w, b, 0, x);
-                dot_e4m3(group, n, sum, w, b, 1, x);
+                dot_e4m3(group, n, sum, &w, b, 0, x);
+                dot_e4m3(group, n, sum, &w, b, 1, x);
             } else {
-                dot_e2m1(group, n, sum, w, b, x);
+                dot_e2m1(group, n, sum, &w, b, x);
             }
             for (int r = 0; r < group; r++) {
-                const vf scale = block_scales(format, &w[r], b, wide[r] + 8 * eighth);
+                const vf scale = block_scales(format, &w, r, b, scales + (format == DS_NVFP4 ? r * wide.each + 8 * (b - s.begin) : 0));
                 for (int c = 0; c < n; c++) total[r][c] = v_fma(sum[r][c], scale, total[r][c]);
             }
         }
-        for (int r = 0; r < group; r++)
-            for (int c = 0; c < n; c++) acc[first + r][c] = total[r][c];
+        give_lanes(&s, first, rows, group, n, total);
     }
 }
 
@@ -242,7 +272,7 @@ static void pack_bf16(void *out, int64_t n, const ds_tensor *x, int64_t row, int
 }
 
 #define BF16_KERNEL(format, n) \
-    static void bf16_##format##_##n(vf (*acc)[MAX_ROWS], const span *s) { span_bf16(DS_##format, n, acc, s); }
+    static void bf16_##format##_##n(const span *s) { span_bf16(DS_##format, n, s); }
 #define BF16_ROW(format) [DS_##format] = { bf16_##format##_1, bf16_##format##_2, bf16_##format##_4, bf16_##format##_8 }
 F32_KERNELS(BF16_KERNEL, BF16)
 F32_KERNELS(BF16_KERNEL, E4M3)

@@ -8,11 +8,11 @@
 
 #define INLINE static inline __attribute__((always_inline))
 
-/* Values [i, i + LANES) of block b; a block scale is applied to each value, as a dequantised matrix would hold it. */
-INLINE vf weight_f32(ds_dtype format, const weight_row *w, int64_t b, int64_t i)
+/* Values [i, i + LANES) of block b of row r; a block scale is applied to each value, as a dequantised matrix would hold it. */
+INLINE vf weight_f32(ds_dtype format, const weight_rows *w, int r, int64_t b, int64_t i)
 {
-    const uint8_t *code = w->code + b * ds_row_bytes(format, BLOCK) + ds_row_bytes(format, i);
-    const uint8_t *scale = w->scale;
+    const uint8_t *code = w->code + r * w->next + b * ds_row_bytes(format, BLOCK) + ds_row_bytes(format, i);
+    const uint8_t *scale = w->scale + r * w->next_scale;
 
     switch (format) {
     case DS_F32: return w_f32(code);
@@ -25,31 +25,28 @@ INLINE vf weight_f32(ds_dtype format, const weight_row *w, int64_t b, int64_t i)
     }
 }
 
-INLINE void span_f32(ds_dtype format, int n, vf (*acc)[MAX_ROWS], const span *where)
+INLINE void span_f32(ds_dtype format, int n, const span *where)
 {
     const span    s = *where; /* no store below can change it */
     const int     group = WEIGHT_ROWS(n);
     const float  *x = s.x;
     vf            sum[4][MAX_ROWS], v_w[4];
-    weight_row    w[4];
+    weight_rows   w;
 
-    for (int64_t first = 0; first < s.n_w; first += group) {
-        find_rows(w, &s, first, group);
-        for (int r = 0; r < group; r++)
-            for (int c = 0; c < n; c++) sum[r][c] = s.start ? v_set(0.0f) : acc[first + r][c];
+    for (int64_t first = 0, rows; first < s.n_w; first += rows) {
+        rows = find_rows(&w, &s, first, group);
+        take_lanes(sum, &s, first, group, n);
         for (int64_t b = s.begin; b < s.end; b++) {
-            if ((format == DS_MXFP4 || format == DS_NVFP4) && b % 8 == 0) fetch_scales(format, w, group, &s, b);
-            fetch_codes(format, w, group, &s, b);
+            fetch_codes(format, &w, group, &s, b);
             for (int64_t i = 0; i < BLOCK; i += LANES) {
-                for (int r = 0; r < group; r++) v_w[r] = weight_f32(format, &w[r], b, i);
+                for (int r = 0; r < group; r++) v_w[r] = weight_f32(format, &w, r, b, i);
                 for (int c = 0; c < n; c++) {
                     const vf v = w_f32(x + (b * BLOCK + i) * n + c * LANES);
                     for (int r = 0; r < group; r++) sum[r][c] = v_fma(v_w[r], v, sum[r][c]);
                 }
             }
         }
-        for (int r = 0; r < group; r++)
-            for (int c = 0; c < n; c++) acc[first + r][c] = sum[r][c];
+        give_lanes(&s, first, rows, group, n, sum);
     }
 }
 
@@ -105,7 +102,7 @@ static void pack_f32(void *out, int64_t n, const ds_tensor *x, int64_t row, int6
 #endif
 
 #define F32_KERNEL(format, n) \
-    static void f32_##format##_##n(vf (*acc)[MAX_ROWS], const span *s) { span_f32(DS_##format, n, acc, s); }
+    static void f32_##format##_##n(const span *s) { span_f32(DS_##format, n, s); }
 F32_KERNELS(F32_KERNEL, F32)
 F32_KERNELS(F32_KERNEL, BF16)
 F32_KERNELS(F32_KERNEL, F16)

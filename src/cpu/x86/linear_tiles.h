@@ -6,7 +6,7 @@
  * where they lie. Then
  *
  *     for as many rows of x as the packing buffer holds          x from L2
- *       for 16 weight rows (a tile)                              weights from memory, once
+ *       for 16 weight rows, or more if rows of x are few (a span) weights from memory, once
  *         for 8, 4, 2 or 1 of the rows of x
  *           for as many blocks as keep those in L1
  *             for 4 or 2 of the weight rows                      a kernel: all products of these in registers
@@ -23,6 +23,7 @@
 enum {
     BLOCK = DS_PIECE,          /* values along k that a kernel takes at a time */
     TILE = DS_LINEAR_TILE,
+    SUMS = TILE * MAX_ROWS,    /* of a span: weight rows times rows of x */
     PACKED_BYTES = 256 << 10,  /* of packed x, on the stack: a quarter of an L2 */
     L1_BYTES = 16 << 10,       /* of packed x between which weight rows change */
     MAX_K = PACKED_BYTES / 4,
@@ -31,26 +32,32 @@ enum {
     N_FORMATS = DS_NVFP4 + 1
 };
 
-/* One weight row. Scales: MXFP4, NVFP4 as stored; E4M3 as floats, one for every path->scale_every values. */
-typedef struct weight_row {
+/* Weight rows that a kernel takes together, at equal distances. Scales: MXFP4, NVFP4 as stored; E4M3 as floats, one for
+ * every path->scale_every values. */
+typedef struct weight_rows {
     const uint8_t *code, *scale;
-    float          global;     /* NVFP4: belongs to the block scales if x is F32; else 1 */
-} weight_row;
+    int64_t        next, next_scale; /* bytes from a row to the next one */
+    float          global;           /* NVFP4: belongs to the block scales if x is F32; else 1 */
+} weight_rows;
 
-/* Neighbouring weight rows, blocks of them, and packed rows of x. */
+/* Neighbouring weight rows, blocks of them, and n packed rows of x. Sum (row, c) is number row * n + c of the lanes'
+ * sums, and number c * (SUMS / n) + row of the whole ones. */
 typedef struct span {
     const void       *x;       /* packed */
     const uint8_t    *code, *scale;
     const uint8_t    *scale2;  /* of rows from `edge` on: the second row of FP8 blocks */
     int64_t           row_bytes, row_scales, edge;
-    int64_t           ahead, ahead_scales; /* bytes from a row to the one to fetch, and from its scales */
+    int64_t           ahead, ahead_scales; /* bytes from a row to the one to fetch, and from its scales; 0: none */
     int64_t           n_w;     /* weight rows */
     int64_t           begin, end; /* blocks */
     float             global;
-    bool              start;   /* of the sums: they are not read */
+    bool              start;   /* lanes' sums begin here: they are not read */
+    bool              finish;  /* they end here: added up across lanes, they go to `sum` */
+    vf               *lanes;   /* [n_w * n] */
+    float            *sum;     /* [n][SUMS / n] */
 } span;
 
-typedef void (*span_kernel)(vf (*acc)[MAX_ROWS], const span *s);
+typedef void (*span_kernel)(const span *s);
 
 /* A way to multiply: how x is packed, and kernels for 1, 2, 4, 8 rows of x by weight format. */
 typedef struct linear_path {
@@ -115,29 +122,57 @@ static inline void widen(wide_scales *wide, const linear_job *j, int64_t o, int6
     wide->first = last > first ? -1 : first;
 }
 
-/* Weight rows [first, first + n) of a span; kernels take whole groups, so the last one is taken again at the end. */
-static inline __attribute__((always_inline)) void find_rows(weight_row *w, const span *s, int64_t first, int n)
+static inline const uint8_t *scale_of(const span *s, int64_t row)
 {
-    for (int r = 0; r < n; r++) {
-        const int64_t at = smaller(first + r, s->n_w - 1);
-        w[r] = (weight_row){ s->code + at * s->row_bytes, at >= s->edge ? s->scale2 : s->scale + at * s->row_scales, s->global };
+    return row >= s->edge ? s->scale2 : s->scale + row * s->row_scales;
+}
+
+/* The next weight rows of a span, and how many they are: a whole group; or, at the end and where FP8 blocks change, one row,
+ * which the kernel then takes for all of its group. */
+static inline __attribute__((always_inline)) int64_t find_rows(weight_rows *w, const span *s, int64_t first, int group)
+{
+    const bool whole = first + group <= s->n_w && (first >= s->edge || first + group <= s->edge);
+
+    *w = (weight_rows){ s->code + first * s->row_bytes, scale_of(s, first), whole ? s->row_bytes : 0, whole ? s->row_scales : 0, s->global };
+    return whole ? group : 1;
+}
+
+/* What a group of weight rows starts from. */
+static inline __attribute__((always_inline)) void take_lanes(vf lanes[4][MAX_ROWS], const span *s, int64_t first, int group, int n)
+{
+    for (int r = 0; r < group; r++)
+        for (int c = 0; c < n; c++) lanes[r][c] = s->start ? v_set(0.0f) : s->lanes[(first + r) * n + c];
+}
+
+/* What becomes of `rows` of a group. Whole sums are stored for all of the group: those of rows not meant are written again later. */
+static inline __attribute__((always_inline)) void give_lanes(const span *s, int64_t first, int64_t rows, int group, int n,
+                                                             vf lanes[4][MAX_ROWS])
+{
+    if (!s->finish) {
+        for (int r = 0; r < group; r++)
+            for (int c = 0; c < n && r < rows; c++) s->lanes[(first + r) * n + c] = lanes[r][c];
+        return;
+    }
+    float *sum = s->sum + first;
+    if (group == 4) {
+        for (int c = 0; c < n; c++) _mm_storeu_ps(sum + c * (SUMS / n), v_sum4(lanes[0][c], lanes[1][c], lanes[2][c], lanes[3][c]));
+        return;
+    }
+    for (int c = 0; c < n; c += 2) { /* two weight rows times two rows of x */
+        const __m128 four = v_sum4(lanes[0][c], lanes[1][c], lanes[0][c + 1], lanes[1][c + 1]);
+        _mm_storel_pi((__m64 *)(sum + c * (SUMS / n)), four);
+        _mm_storeh_pi((__m64 *)(sum + (c + 1) * (SUMS / n)), four);
     }
 }
 
 /* The lines of block b that belong to the rows ahead. To L2: in L1 they would push out x. */
-static inline __attribute__((always_inline)) void fetch_codes(ds_dtype format, const weight_row *w, int group, const span *s, int64_t b)
+static inline __attribute__((always_inline)) void fetch_codes(ds_dtype format, const weight_rows *w, int group, const span *s, int64_t b)
 {
     const int64_t bytes = ds_row_bytes(format, BLOCK);
 
+    if (s->ahead == 0) return;
     for (int r = 0; r < group; r++)
-        for (int64_t i = 0; i < bytes; i += 64) _mm_prefetch((const char *)w[r].code + s->ahead + b * bytes + i, _MM_HINT_T1);
-}
-
-/* The line of their scales that begins with block b. */
-static inline __attribute__((always_inline)) void fetch_scales(ds_dtype format, const weight_row *w, int group, const span *s, int64_t b)
-{
-    for (int r = 0; r < group; r++)
-        _mm_prefetch((const char *)w[r].scale + s->ahead_scales + b * (format == DS_NVFP4 ? 8 : 4), _MM_HINT_T1);
+        for (int64_t i = 0; i < bytes; i += 64) _mm_prefetch((const char *)w->code + r * w->next + s->ahead + b * bytes + i, _MM_HINT_T1);
 }
 
 /* Rows [o, o + n) of W. */
@@ -165,7 +200,7 @@ static inline span find_span(const linear_job *j, int64_t o, int64_t n, wide_sca
 
 /* The values behind the last whole block: copied out with zeros behind them, so that no kernel needs a mask or reads
  * past the end of a file. */
-static inline void last_block(vf (*acc)[MAX_ROWS], const linear_job *j, span_kernel kernel, int n_x, const span *whole)
+static inline void last_block(const linear_job *j, span_kernel kernel, int n_x, const span *whole, int64_t first)
 {
     enum { CODE = BLOCK * 4, SCALE = BLOCK / MIN_SCALE * 4 };
     const ds_weight *w = j->w;
@@ -175,13 +210,12 @@ static inline void last_block(vf (*acc)[MAX_ROWS], const linear_job *j, span_ker
     uint8_t          code[TILE * CODE], scale[TILE * SCALE];
     span             s = *whole;
 
-    for (int64_t r = 0; r < whole->n_w; r++) {
-        weight_row row;
-        find_rows(&row, whole, r, 1);
+    s.n_w = smaller(TILE, whole->n_w - first);
+    for (int64_t r = 0; r < s.n_w; r++) {
         memset(code + r * CODE, 0, (size_t)bytes);
-        memcpy(code + r * CODE, row.code + at * bytes, (size_t)ds_row_bytes(w->dtype, rest));
+        memcpy(code + r * CODE, whole->code + (first + r) * whole->row_bytes + at * bytes, (size_t)ds_row_bytes(w->dtype, rest));
         memset(scale + r * SCALE, 0, SCALE);
-        if (scales) memcpy(scale + r * SCALE, row.scale + at * scales, (size_t)stored);
+        if (scales) memcpy(scale + r * SCALE, scale_of(whole, first + r) + at * scales, (size_t)stored);
     }
     s.x = (const char *)whole->x + at * BLOCK * j->path->x_bytes * n_x;
     s.code = code;
@@ -192,43 +226,54 @@ static inline void last_block(vf (*acc)[MAX_ROWS], const linear_job *j, span_ker
     s.begin = 0;
     s.end = 1;
     s.start = at == 0;
+    s.finish = true;
+    s.lanes = whole->lanes + first * n_x;
+    s.sum = whole->sum + first;
     s.ahead = 0;
-    kernel(acc, &s);
+    kernel(&s);
 }
 
-/* y[row][o .. o + n_o) = factor * the sum of each accumulator; those behind n_o are added up too, and left out. */
-static inline void put_sums(const ds_tensor *y, int64_t row, int64_t o, int64_t n_o, vf (*acc)[MAX_ROWS], int c, double factor)
+/* y[row][o .. o + n) = factor * sum; up to a whole vector of them is read. */
+static inline void put_sums(const ds_tensor *y, int64_t row, int64_t o, int64_t n, float *sum, double factor)
 {
-    _Alignas(64) float sum[TILE] = { 0 };
-
-    for (int r = 0; r < n_o; r += 4)
-        _mm_store_ps(sum + r, v_sum4(acc[r][c], acc[r + 1][c], acc[r + 2][c], acc[r + 3][c]));
     if (factor != 1.0)
-        for (int r = 0; r < n_o; r++) sum[r] = (float)((double)sum[r] * factor);
-    for (int64_t r = 0; r < n_o; r += LANES) v_put(y, row * ds_width(y) + o + r, v_load_f32(sum + r, LANES), n_o - r);
+        for (int64_t r = 0; r < n; r++) sum[r] = (float)((double)sum[r] * factor);
+    for (int64_t r = 0; r < n; r += LANES) v_put(y, row * ds_width(y) + o + r, v_load_f32(sum + r, LANES), n - r);
+}
+
+/* Blocks of n rows of packed x that stay in L1. */
+static inline int64_t near_blocks(const linear_path *path, int64_t n)
+{
+    return (uint32_t)(L1_BYTES / BLOCK) / (uint32_t)(path->x_bytes * n);
 }
 
 /* y[p .. p + n_x)[o .. o + weights->n_w) from packed rows at `x`; n_x is 1, 2, 4 or 8. */
-static inline void tile(const linear_job *j, const span *weights, int64_t o, const void *x, int64_t p, int n_x)
+static inline void multiply(const linear_job *j, const span *weights, int64_t o, const void *x, int64_t p, int n_x)
 {
-    const ds_weight  *w = j->w;
-    const span_kernel kernel = j->path->kernel[w->dtype][n_x == 8 ? 3 : n_x / 2];
-    const int64_t     blocks = w->k / BLOCK, step = (uint32_t)(L1_BYTES / BLOCK) / (uint32_t)(j->path->x_bytes * n_x);
-    span              s = *weights;
-    vf                acc[TILE][MAX_ROWS];
+    const ds_weight     *w = j->w;
+    const span_kernel    kernel = j->path->kernel[w->dtype][n_x == 8 ? 3 : n_x / 2];
+    const int64_t        blocks = w->k / BLOCK, step = near_blocks(j->path, n_x);
+    const bool           rest = w->k % BLOCK;
+    span                 s = *weights;
+    vf                   lanes[SUMS];
+    _Alignas(64) float   sum[SUMS];
 
     s.x = x;
+    s.lanes = lanes;
+    s.sum = sum;
     for (s.begin = 0; s.begin < blocks; s.begin = s.end) {
         s.end = smaller(s.begin + step, blocks);
         s.start = s.begin == 0;
-        kernel(acc, &s);
+        s.finish = s.end == blocks && !rest;
+        kernel(&s);
     }
-    if (w->k % BLOCK) last_block(acc, j, kernel, n_x, &s);
+    if (rest)
+        for (int64_t r = 0; r < s.n_w; r += TILE) last_block(j, kernel, n_x, &s, r);
     for (int c = 0; c < n_x; c++) {
         double factor = 1.0;
         if (j->x->dtype != DS_F32 && w->dtype == DS_NVFP4) factor = (double)w->global;
         if (j->x->dtype == DS_NVFP4) factor *= (double)j->x->global[j->map ? j->map[p + c] : p + c];
-        put_sums(j->y, p + c, o, s.n_w, acc, c, factor);
+        put_sums(j->y, p + c, o, s.n_w, sum + c * (SUMS / n_x), factor);
     }
 }
 
@@ -250,6 +295,14 @@ static inline int64_t together(int64_t n)
     return n >= MAX_ROWS ? MAX_ROWS : n >= 4 ? 4 : n >= 2 ? 2 : 1;
 }
 
+/* Weight rows of a span for n rows of x: many if they are few and one pass does, so that calls do not count; at most two
+ * rows of FP8 blocks. */
+static inline int64_t span_rows(const linear_job *j, int64_t n)
+{
+    const int64_t n_x = together(n), rows = j->w->k / BLOCK <= near_blocks(j->path, n_x) ? SUMS / n_x : TILE;
+    return j->w->dtype == DS_E4M3 && j->w->block_n < rows ? TILE : rows;
+}
+
 /* Pairs [p0, p1) with weight rows [o0, o1). */
 static inline void product(const linear_job *j, int64_t p0, int64_t p1, int64_t o0, int64_t o1)
 {
@@ -268,12 +321,13 @@ static inline void product(const linear_job *j, int64_t p0, int64_t p1, int64_t 
                 j->path->pack(packed + i * stride + c * LANES * 4, n_x, j->x, j->map ? j->map[p + i + c] : p + i + c, j->x0,
                               j->w->k, j->w->dtype);
         }
-        for (int64_t o = o0; o < o1; o += TILE) {
-            const int64_t n_o = smaller(TILE, o1 - o);
+        const int64_t rows = span_rows(j, n);
+        for (int64_t o = o0; o < o1; o += rows) {
+            const int64_t n_o = smaller(rows, o1 - o);
             const span    weights = find_span(j, o, n_o, &wide);
             for (int64_t i = 0, n_x; i < n; i += n_x) {
                 n_x = together(n - i);
-                tile(j, &weights, o, packed + i * stride, p + i, (int)n_x);
+                multiply(j, &weights, o, packed + i * stride, p + i, (int)n_x);
             }
         }
     }
