@@ -13,37 +13,53 @@
 
 enum { MAX_THREADS = 1024, SPINS = 20000, PIECES_PER_THREAD = 4 };
 
-/* The ticket holds the loop's number (high half) and the pieces not yet taken (low half). Whoever takes a piece
- * may read fn, arg, n and piece: they do not change before that piece is done. A thread that comes late, or that
- * the system keeps from running, is not waited for: only pieces that were taken are. */
+/* A thread's share of a loop, on a cache line of its own, which nobody else writes between the announcement and the end
+ * while all goes well. The ticket holds the loop's number (high half) and the pieces not yet taken (low half). Who takes a
+ * piece may read the other fields: they do not change before that piece is done. Who is done with his own share helps the
+ * others; a thread that comes late, or that the system keeps from running, is not waited for: only pieces that were taken are. */
+typedef struct share {
+    _Alignas(64) atomic_uint_fast64_t ticket;
+    ds_pool_fn fn;
+    void      *arg;
+    int64_t    begin, end, piece;
+    _Alignas(64) atomic_bool asleep; /* its thread is on its way to waiting for `wake`, or there */
+    pthread_cond_t wake;
+    ds_pool       *pool;
+    pthread_t      id;
+} share;
+
 struct ds_pool {
     int             n_threads, n_started;
-    struct helper  *helpers;    /* [n_threads - 1] */
-    pthread_mutex_t mutex;
-    pthread_cond_t  wake;
-    atomic_int      asleep;     /* threads on their way to waiting for `wake`, or there */
+    pthread_mutex_t mutex;      /* of all `wake` */
+    uint_fast64_t   number;     /* of the last loop */
     atomic_bool     closing;
-    ds_pool_fn      fn;
-    void           *arg;
-    int64_t         n, piece;
-    _Alignas(64) atomic_uint_fast64_t ticket;
-    _Alignas(64) atomic_int_fast64_t  done; /* pieces finished */
+    _Alignas(64) atomic_int_fast64_t done; /* pieces finished */
+    share           share[];    /* [n_threads]; the first is the caller's */
 };
 
-typedef struct helper { ds_pool *pool; int thread; pthread_t id; } helper;
-
-static void take_pieces(ds_pool *pool, int thread)
+/* All pieces of `s` that nobody has taken; how many that were. */
+static int64_t take_pieces(share *s, int thread)
 {
-    uint_fast64_t ticket = atomic_load_explicit(&pool->ticket, memory_order_acquire);
+    uint_fast64_t ticket = atomic_load_explicit(&s->ticket, memory_order_acquire);
+    int64_t       taken = 0;
 
     while ((ticket & 0xffffffff) > 0) {
-        if (!atomic_compare_exchange_weak_explicit(&pool->ticket, &ticket, ticket - 1, memory_order_acq_rel, memory_order_acquire))
+        if (!atomic_compare_exchange_weak_explicit(&s->ticket, &ticket, ticket - 1, memory_order_acq_rel, memory_order_acquire))
             continue;
-        const int64_t begin = (int64_t)((ticket & 0xffffffff) - 1) * pool->piece;
-        const int64_t end = begin + pool->piece < pool->n ? begin + pool->piece : pool->n;
-        pool->fn(pool->arg, begin, end, thread);
-        atomic_fetch_add_explicit(&pool->done, 1, memory_order_release);
-        ticket = atomic_load_explicit(&pool->ticket, memory_order_acquire);
+        const int64_t end = s->end - (int64_t)((ticket & 0xffffffff) - 1) * s->piece, begin = end - s->piece;
+        s->fn(s->arg, begin > s->begin ? begin : s->begin, end, thread);
+        taken++;
+        ticket = atomic_load_explicit(&s->ticket, memory_order_acquire);
+    }
+    return taken;
+}
+
+static void work(ds_pool *pool, int thread)
+{
+    for (int i = 0; i < pool->n_threads; i++) { /* its own share first */
+        const int     next = thread + i, whose = next < pool->n_threads ? next : next - pool->n_threads;
+        const int64_t taken = take_pieces(&pool->share[whose], thread);
+        if (taken > 0) atomic_fetch_add_explicit(&pool->done, taken, memory_order_release);
     }
 }
 
@@ -54,70 +70,82 @@ static inline void pause_briefly(void)
 #endif
 }
 
-static bool nothing_new(ds_pool *pool, uint_fast64_t seen)
+static bool nothing_new(share *s, uint_fast64_t seen)
 {
-    return atomic_load(&pool->ticket) >> 32 == seen;
+    return atomic_load(&s->ticket) >> 32 == seen;
 }
 
-static uint_fast64_t wait_for_loop(ds_pool *pool, uint_fast64_t seen)
+static uint_fast64_t wait_for_loop(share *s, uint_fast64_t seen)
 {
-    for (int i = 0; i < SPINS && nothing_new(pool, seen); i++) pause_briefly();
-    if (nothing_new(pool, seen)) {
-        pthread_mutex_lock(&pool->mutex);
-        atomic_fetch_add(&pool->asleep, 1); /* before the last look: announce() looks the other way round */
-        while (nothing_new(pool, seen)) pthread_cond_wait(&pool->wake, &pool->mutex);
-        atomic_fetch_sub(&pool->asleep, 1);
-        pthread_mutex_unlock(&pool->mutex);
+    for (int i = 0; i < SPINS && nothing_new(s, seen); i++) pause_briefly();
+    if (nothing_new(s, seen)) {
+        pthread_mutex_lock(&s->pool->mutex);
+        atomic_store(&s->asleep, true); /* before the last look: announce() looks the other way round */
+        while (nothing_new(s, seen)) pthread_cond_wait(&s->wake, &s->pool->mutex);
+        atomic_store(&s->asleep, false);
+        pthread_mutex_unlock(&s->pool->mutex);
     }
-    return atomic_load_explicit(&pool->ticket, memory_order_acquire) >> 32;
+    return atomic_load_explicit(&s->ticket, memory_order_acquire) >> 32;
 }
 
 static void *help(void *arg)
 {
-    helper       *h = arg;
-    ds_pool      *pool = h->pool;
-    const int     thread = h->thread;
+    share        *s = arg;
+    ds_pool      *pool = s->pool;
     uint_fast64_t seen = 0;
 
     for (;;) {
-        seen = wait_for_loop(pool, seen);
+        seen = wait_for_loop(s, seen);
         if (atomic_load_explicit(&pool->closing, memory_order_acquire)) return NULL;
-        take_pieces(pool, thread);
+        work(pool, (int)(s - pool->share));
     }
 }
 
-/* Number the next loop and wake who sleeps. */
-static void announce(ds_pool *pool, int64_t pieces)
+/* Number the next loop for a thread and wake it if it sleeps. */
+static void announce(share *s, int64_t pieces)
 {
-    const uint_fast64_t number = (atomic_load_explicit(&pool->ticket, memory_order_relaxed) >> 32) + 1;
-    atomic_store(&pool->ticket, (number & 0xffffffff) << 32 | (uint_fast64_t)pieces);
-    if (atomic_load(&pool->asleep) == 0) return; /* whoever goes to sleep from now on sees the new number first */
-    pthread_mutex_lock(&pool->mutex);
-    pthread_cond_broadcast(&pool->wake);
-    pthread_mutex_unlock(&pool->mutex);
+    atomic_store(&s->ticket, (s->pool->number & 0xffffffff) << 32 | (uint_fast64_t)pieces);
+    if (!atomic_load(&s->asleep)) return; /* if it goes to sleep from now on it sees the new number first */
+    pthread_mutex_lock(&s->pool->mutex);
+    pthread_cond_signal(&s->wake);
+    pthread_mutex_unlock(&s->pool->mutex);
 }
 
 void ds_pool_run(ds_pool *pool, ds_pool_fn fn, void *arg, int64_t n, int64_t grain)
 {
     if (n <= 0) return;
+    if (grain < 1) grain = 1;
     if (pool->n_started == 0 || n <= grain) {
         fn(arg, 0, n, 0);
         return;
     }
-    int64_t piece = (n + (int64_t)pool->n_threads * PIECES_PER_THREAD - 1) / ((int64_t)pool->n_threads * PIECES_PER_THREAD);
-    if (piece < grain / 2) piece = grain / 2;
-    const int64_t pieces = (n + piece - 1) / piece;
-    pool->fn = fn;
-    pool->arg = arg;
-    pool->n = n;
-    pool->piece = piece;
+    const int64_t wanted = (n + grain - 1) / grain, threads = wanted < pool->n_threads ? wanted : pool->n_threads;
+    const int64_t each = (n + threads - 1) / threads;
+    int64_t       piece = (each + PIECES_PER_THREAD - 1) / PIECES_PER_THREAD, total = 0;
+    if (piece < grain) piece = grain;
+    pool->number++;
     atomic_store_explicit(&pool->done, 0, memory_order_relaxed);
-    announce(pool, pieces);
-    take_pieces(pool, 0);
-    for (int spins = 0; atomic_load_explicit(&pool->done, memory_order_acquire) < pieces; spins++) {
+    for (int64_t begin = each * (threads - 1); begin >= 0; begin -= each) { /* the caller's last */
+        share        *s = &pool->share[begin / each];
+        const int64_t end = begin + each < n ? begin + each : n, pieces = end > begin ? (end - begin + piece - 1) / piece : 0;
+        s->fn = fn;
+        s->arg = arg;
+        s->begin = begin;
+        s->end = end;
+        s->piece = piece;
+        total += pieces;
+        announce(s, pieces);
+    }
+    work(pool, 0);
+    for (int spins = 0; atomic_load_explicit(&pool->done, memory_order_acquire) < total; spins++) {
         pause_briefly();
         if (spins > SPINS) sched_yield(); /* more threads than cores: let them run */
     }
+}
+
+static size_t pool_bytes(int n_threads)
+{
+    return sizeof(ds_pool) + (size_t)n_threads * sizeof(share);
 }
 
 ds_status ds_pool_open(ds_pool **out, int n_threads)
@@ -128,15 +156,13 @@ ds_status ds_pool_open(ds_pool **out, int n_threads)
     if (n_threads <= 0) n_threads = ds_physical_cores();
     if (n_threads > MAX_THREADS)
         return ds_fail(DSV4_EINVAL, "threads: expected at most %d, found %d", MAX_THREADS, n_threads);
-    ds_pool *pool = ds_zalloc(sizeof *pool);
-    if (!pool) return ds_fail(DSV4_ENOMEM, "no memory for a thread pool");
+    ds_pool *pool = ds_alloc_pages(pool_bytes(n_threads)); /* for their alignment */
+    if (!pool) return ds_fail(DSV4_ENOMEM, "no memory for %d threads", n_threads);
     pool->n_threads = n_threads;
     pthread_mutex_init(&pool->mutex, NULL);
-    pthread_cond_init(&pool->wake, NULL);
-    pool->helpers = ds_calloc((size_t)n_threads, sizeof *pool->helpers);
-    if (!pool->helpers) {
-        ds_pool_close(pool);
-        return ds_fail(DSV4_ENOMEM, "no memory for %d threads", n_threads);
+    for (int i = 0; i < n_threads; i++) {
+        pool->share[i].pool = pool;
+        pthread_cond_init(&pool->share[i].wake, NULL);
     }
     sigfillset(&all); /* signals belong to the program's own threads, but for those that a thread raises itself */
     sigdelset(&all, SIGBUS);
@@ -145,9 +171,7 @@ ds_status ds_pool_open(ds_pool **out, int n_threads)
     sigdelset(&all, SIGILL);
     pthread_sigmask(SIG_SETMASK, &all, &old);
     for (int i = 1; i < n_threads; i++) {
-        helper *h = &pool->helpers[i - 1];
-        *h = (helper){ .pool = pool, .thread = i };
-        if (pthread_create(&h->id, NULL, help, h) != 0) {
+        if (pthread_create(&pool->share[i].id, NULL, help, &pool->share[i]) != 0) {
             pthread_sigmask(SIG_SETMASK, &old, NULL);
             ds_pool_close(pool);
             return ds_fail(DSV4_ENOMEM, "cannot start thread %d of %d", i + 1, n_threads);
@@ -163,12 +187,12 @@ void ds_pool_close(ds_pool *pool)
 {
     if (!pool) return;
     atomic_store_explicit(&pool->closing, true, memory_order_release);
-    announce(pool, 0);
-    for (int i = 0; i < pool->n_started; i++) pthread_join(pool->helpers[i].id, NULL);
-    pthread_cond_destroy(&pool->wake);
+    pool->number++;
+    for (int i = 1; i <= pool->n_started; i++) announce(&pool->share[i], 0);
+    for (int i = 1; i <= pool->n_started; i++) pthread_join(pool->share[i].id, NULL);
+    for (int i = 0; i < pool->n_threads; i++) pthread_cond_destroy(&pool->share[i].wake);
     pthread_mutex_destroy(&pool->mutex);
-    ds_free(pool->helpers);
-    ds_free(pool);
+    ds_free_pages(pool, pool_bytes(pool->n_threads));
 }
 
 int ds_pool_size(const ds_pool *pool)

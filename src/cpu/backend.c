@@ -11,20 +11,25 @@ typedef struct cpu_backend {
     ds_kernels kernels;
 } cpu_backend;
 
-/* For each op: a function that runs a range of it, and one that splits it over the pool. */
-typedef struct op_call { const ds_kernels *kernels; const void *args; } op_call;
-
+/* For each op: a function that runs a range of it, and one that splits it over the pool. The arguments are copied, so that
+ * another thread finds them beside the rest: every pointer to follow is a trip to the caller's cache. */
 #define DS_OP(op)                                                                                        \
+    typedef struct call_##op { const ds_kernels *kernels; ds_##op##_args args; } call_##op;              \
     static void range_##op(void *arg, int64_t begin, int64_t end, int thread)                            \
     {                                                                                                    \
-        const op_call *call = arg;                                                                       \
-        call->kernels->op(call->args, begin, end, thread);                                               \
+        const call_##op *call = arg;                                                                     \
+        call->kernels->op(&call->args, begin, end, thread);                                              \
     }                                                                                                    \
     static void run_##op(ds_backend *be, const ds_##op##_args *a)                                        \
     {                                                                                                    \
-        cpu_backend *cpu = (cpu_backend *)be;                                                            \
-        op_call      call = { &cpu->kernels, a };                                                        \
-        ds_pool_run(cpu->pool, range_##op, &call, ds_##op##_units(a), ds_##op##_grain(a));               \
+        cpu_backend   *cpu = (cpu_backend *)be;                                                          \
+        const int64_t  units = ds_##op##_units(a), grain = ds_##op##_grain(a);                           \
+        if (units <= grain) {                                                                            \
+            if (units > 0) cpu->kernels.op(a, 0, units, 0);                                              \
+            return;                                                                                      \
+        }                                                                                                \
+        call_##op call = { &cpu->kernels, *a };                                                          \
+        ds_pool_run(cpu->pool, range_##op, &call, units, grain);                                         \
     }
 DS_OP_LIST(DS_OP)
 #undef DS_OP

@@ -29,7 +29,7 @@ static inline int64_t ds_linear_units(const ds_linear_args *a)
 
 static inline int64_t ds_linear_grain(const ds_linear_args *a)
 {
-    return ds_ceil_div(1 << 13, DS_LINEAR_TILE * a->w.k * a->y.shape[0]); /* half a microsecond of vector code */
+    return ds_ceil_div(1 << 14, DS_LINEAR_TILE * a->w.k * a->y.shape[0]); /* some half a microsecond of vector code */
 }
 
 #endif
