@@ -122,7 +122,7 @@ void ds_pool_run(ds_pool *pool, ds_pool_fn fn, void *arg, int64_t n, int64_t gra
     const int64_t wanted = (n + grain - 1) / grain, threads = wanted < pool->n_threads ? wanted : pool->n_threads;
     const int64_t each = (n + threads - 1) / threads;
     int64_t       piece = (each + PIECES_PER_THREAD - 1) / PIECES_PER_THREAD, total = 0;
-    if (piece < grain) piece = grain;
+    if (piece < 2 * grain) piece = 2 * grain; /* what surrounds a piece costs too */
     pool->number++;
     atomic_store_explicit(&pool->done, 0, memory_order_relaxed);
     for (int64_t begin = each * (threads - 1); begin >= 0; begin -= each) { /* the caller's last */
