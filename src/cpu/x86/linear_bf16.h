@@ -74,52 +74,78 @@ INLINE void e4m3_to_bf16(__m512i *first, __m512i *second, __m512i code, const e4
     *second = _mm512_unpackhi_epi8(low, high);
 }
 
-/* n E4M3 scales as BF16; whole vectors are written. `ahead`: bytes to those to fetch. */
-INLINE void scales_to_bf16(uint16_t *out, const uint8_t *scale, int64_t n, int64_t ahead, const e4m3_table *t)
+/* n NVFP4 scales, up to 64, 8 to a block, as BF16: a lane of 128 bits of `even` or `odd` takes those of a block. */
+INLINE void nvfp4_load(__m512i *even, __m512i *odd, const uint8_t *scale, int64_t n, const e4m3_table *t)
 {
-    const __m512i even = _mm512_setr_epi64(0, 1, 8, 9, 2, 3, 10, 11), odd = _mm512_setr_epi64(4, 5, 12, 13, 6, 7, 14, 15);
+    const __mmask64 mask = n < 64 ? ((__mmask64)1 << n) - 1 : ~(__mmask64)0;
 
-    for (int64_t i = 0; i < n; i += 64) {
-        const __mmask64 mask = n - i < 64 ? ((__mmask64)1 << (n - i)) - 1 : ~(__mmask64)0;
-        __m512i         first, second;
-        if (ahead) _mm_prefetch((const char *)scale + i + ahead, _MM_HINT_T1);
-        e4m3_to_bf16(&first, &second, _mm512_maskz_loadu_epi8(mask, scale + i), t);
-        _mm512_storeu_si512(out + i, _mm512_permutex2var_epi64(first, even, second));
-        _mm512_storeu_si512(out + i + 32, _mm512_permutex2var_epi64(first, odd, second));
+    e4m3_to_bf16(even, odd, _mm512_maskz_loadu_epi8(mask, scale), t);
+}
+
+/* n MXFP4 scales, up to 64, 4 to a block, as BF16: a lane takes those of two blocks, `low` of blocks 0, 1, 4, 5, ... */
+INLINE void mxfp4_load(__m512i *low, __m512i *high, const uint8_t *scale, int64_t n)
+{
+    const __mmask64 mask = n < 64 ? ((__mmask64)1 << n) - 1 : ~(__mmask64)0;
+    const __m512i   zero = _mm512_setzero_si512(), code = _mm512_maskz_loadu_epi8(mask, scale);
+    __m512i        *to[2] = { low, high };
+
+    *low = _mm512_unpacklo_epi8(code, zero);
+    *high = _mm512_unpackhi_epi8(code, zero);
+    for (int i = 0; i < 2; i++) {
+        const __mmask32 nan = _mm512_cmpeq_epi16_mask(*to[i], _mm512_set1_epi16(255));
+        const __m512i   power = _mm512_max_epu16(_mm512_slli_epi16(*to[i], 7), _mm512_set1_epi16(0x40)); /* byte 0: 2^-127 */
+        *to[i] = _mm512_mask_blend_epi16(nan, power, _mm512_set1_epi16(0x7fc0));
     }
 }
 
-/* NVFP4 scales as BF16, 8 to a block: of all rows of a span at once if they are short and whole, as their bytes are neighbours
- * then; else of one group of rows after the other. */
-enum { ROW_SCALES = L1_BYTES / BLOCK / 2 * 8, SPAN_SCALES = 4 * ROW_SCALES }; /* at most, of a row and of what is kept */
+/* The scales of a block as floats in the lanes of their values: lane d of FP4 has values 8d to 8d + 7. */
+INLINE vf spread_scales(__m512i scales, __m512i where)
+{
+    return _mm512_castsi512_ps(_mm512_maskz_permutexvar_epi16(0xaaaaaaaa, where, scales)); /* to the upper halves */
+}
+
+/* Of a block whose scales begin at word `word`. */
+INLINE __m512i spread_index(ds_dtype format, int64_t word)
+{
+    const __m512i half = _mm512_setr_epi32(0, 0, 1 << 16, 1 << 16, 2 << 16, 2 << 16, 3 << 16, 3 << 16,
+                                           4 << 16, 4 << 16, 5 << 16, 5 << 16, 6 << 16, 6 << 16, 7 << 16, 7 << 16);
+    const __m512i quarter = _mm512_setr_epi32(0, 0, 0, 0, 1 << 16, 1 << 16, 1 << 16, 1 << 16,
+                                              2 << 16, 2 << 16, 2 << 16, 2 << 16, 3 << 16, 3 << 16, 3 << 16, 3 << 16);
+    return _mm512_add_epi32(format == DS_NVFP4 ? half : quarter, _mm512_set1_epi32((int)word << 16));
+}
+
+/* All scales of a span of short rows, spread: their bytes are neighbours, and 8 blocks are more than a row. */
+enum { ROW_BLOCKS = 8, SPAN_BLOCKS = 256 };
 typedef struct wide_nvfp4 {
-    _Alignas(64) uint16_t scale[SPAN_SCALES + 3 * ROW_SCALES]; /* [rows][each]; a group may begin at the last row */
-    int64_t               each;
-    bool                  all;
+    _Alignas(64) float scale[(SPAN_BLOCKS + 3 * ROW_BLOCKS + 8) * LANES]; /* the last group may begin at the last row */
 } wide_nvfp4;
+
+INLINE bool is_short(ds_dtype format, const span *s)
+{
+    const int64_t blocks = s->end - s->begin;
+    if (format == DS_MXFP4) return blocks <= ROW_BLOCKS / 2;
+    return blocks <= ROW_BLOCKS && 8 * blocks == s->row_scales && s->n_w * blocks <= SPAN_BLOCKS;
+}
 
 INLINE void widen_span(wide_nvfp4 *wide, const span *s)
 {
     const e4m3_table table = e4m3_load();
+    const int64_t    n = s->n_w * s->row_scales;
 
-    wide->each = 8 * (s->end - s->begin);
-    wide->all = wide->each == s->row_scales && s->n_w * wide->each <= SPAN_SCALES;
-    if (wide->all) scales_to_bf16(wide->scale, s->scale, s->n_w * wide->each, s->ahead_scales, &table);
+    for (int64_t i = 0; i < n; i += 64) {
+        float  *out = wide->scale + i / 8 * LANES;
+        __m512i even, odd;
+        if (s->ahead_scales) _mm_prefetch((const char *)s->scale + i + s->ahead_scales, _MM_HINT_T1);
+        nvfp4_load(&even, &odd, s->scale + i, n - i, &table);
+        for (int64_t b = 0; b < 8; b += 2) {
+            _mm512_store_ps(out + b * LANES, spread_scales(even, spread_index(DS_NVFP4, 4 * b)));
+            _mm512_store_ps(out + (b + 1) * LANES, spread_scales(odd, spread_index(DS_NVFP4, 4 * b)));
+        }
+    }
 }
 
-INLINE const uint16_t *widen_group(wide_nvfp4 *wide, const span *s, const weight_rows *w, int64_t first, int group)
-{
-    const e4m3_table table = e4m3_load();
-
-    if (wide->all) return wide->scale + first * wide->each;
-    for (int r = 0; r < group; r++)
-        scales_to_bf16(wide->scale + r * wide->each, w->scale + r * w->next_scale + 8 * s->begin, wide->each, s->ahead_scales, &table);
-    return wide->scale;
-}
-
-/* The scales of block b of row r, each in the lanes of its values: lane d of FP4 has values 8d to 8d + 7. `wide`: the
- * block's NVFP4 scales as BF16. */
-INLINE vf block_scales(ds_dtype format, const weight_rows *w, int r, int64_t b, const uint16_t *wide)
+/* The scales of block b of row r, each in the lanes of its values; NVFP4's are spread already. */
+INLINE vf block_scales(ds_dtype format, const weight_rows *w, int r, int64_t b, const float *spread)
 {
     if (format == DS_MXFP4) { /* a byte is spread to the top of its lanes and moved down to an F32's exponent */
         const __m512i lanes = _mm512_setr_epi32(0x00ffffff, 0x00ffffff, 0x00ffffff, 0x00ffffff, 0x01ffffff, 0x01ffffff, 0x01ffffff, 0x01ffffff,
@@ -130,12 +156,7 @@ INLINE vf block_scales(ds_dtype format, const weight_rows *w, int r, int64_t b, 
         const vf power = (vf)_mm512_max_epu32(_mm512_srli_epi32(top, 1), _mm512_set1_epi32(0x400000)); /* byte 0: 2^-127 */
         return _mm512_fixupimm_ps(power, power, _mm512_set1_epi32(0x11311111), 0); /* byte 255: infinity, by the table NaN */
     }
-    if (format == DS_NVFP4) {
-        const __m512i lanes = _mm512_setr_epi32(0x0100ffff, 0x0100ffff, 0x0302ffff, 0x0302ffff, 0x0504ffff, 0x0504ffff, 0x0706ffff, 0x0706ffff,
-                                                0x0908ffff, 0x0908ffff, 0x0b0affff, 0x0b0affff, 0x0d0cffff, 0x0d0cffff, 0x0f0effff, 0x0f0effff);
-        const __m512i eight = _mm512_broadcast_i32x4(_mm_load_si128((const __m128i *)wide));
-        return _mm512_castsi512_ps(_mm512_shuffle_epi8(eight, lanes));
-    }
+    if (format == DS_NVFP4) return _mm512_load_ps(spread);
     return v_set(ds_load(w->scale + r * w->next_scale, DS_F32, b));
 }
 
@@ -190,7 +211,7 @@ INLINE void span_bf16(ds_dtype format, int n, const span *where)
 {
     const span            s = *where; /* no store below can change it */
     const int             group = WEIGHT_ROWS(n);
-    const uint16_t       *scales = NULL;
+    const int64_t         blocks = s.end - s.begin;
     weight_rows           w;
     vf                    total[4][MAX_ROWS], sum[4][MAX_ROWS];
     wide_nvfp4            wide;
@@ -199,7 +220,6 @@ INLINE void span_bf16(ds_dtype format, int n, const span *where)
     for (int64_t first = 0, rows; first < s.n_w; first += rows) {
         rows = find_rows(&w, &s, first, group);
         take_lanes(total, &s, first, group, n);
-        if (format == DS_NVFP4) scales = widen_group(&wide, &s, &w, first, group);
         for (int64_t b = s.begin; b < s.end; b++) {
             const uint16_t *x = (const uint16_t *)s.x + b * BLOCK * n;
             fetch_codes(format, &w, group, &s, b);
@@ -216,8 +236,67 @@ INLINE void span_bf16(ds_dtype format, int n, const span *where)
                 dot_e2m1(group, n, sum, &w, b, x);
             }
             for (int r = 0; r < group; r++) {
-                const vf scale = block_scales(format, &w, r, b, scales + (format == DS_NVFP4 ? r * wide.each + 8 * (b - s.begin) : 0));
+                const vf scale = block_scales(format, &w, r, b, wide.scale + (format == DS_NVFP4 ? ((first + r) * blocks + b - s.begin) * LANES : 0));
                 for (int c = 0; c < n; c++) total[r][c] = v_fma(sum[r][c], scale, total[r][c]);
+            }
+        }
+        give_lanes(&s, first, rows, group, n, total);
+    }
+}
+
+/* Block b of a group of FP4 rows, whose scales are in `scales`. */
+INLINE void block_fp4(ds_dtype format, int group, int n, vf total[4][MAX_ROWS], const span *s, const weight_rows *w, int64_t b,
+                      const __m512i scales[4], __m512i where)
+{
+    vf sum[4][MAX_ROWS];
+
+    if (b >= s->end) return;
+    fetch_codes(format, w, group, s, b);
+    for (int r = 0; r < group; r++)
+        for (int c = 0; c < n; c++) sum[r][c] = v_set(0.0f);
+    dot_e2m1(group, n, sum, w, b, (const uint16_t *)s->x + b * BLOCK * n);
+    for (int r = 0; r < group; r++) {
+        const vf scale = spread_scales(scales[r], where);
+        for (int c = 0; c < n; c++) total[r][c] = v_fma(sum[r][c], scale, total[r][c]);
+    }
+}
+
+/* FP4 with long rows: 64 scales of each row stay in registers. In memory they would wait for stores, 32 bytes a cycle. */
+INLINE void span_fp4(ds_dtype format, int n, const span *where)
+{
+    const span       s = *where;
+    const int        group = WEIGHT_ROWS(n);
+    const int64_t    each = format == DS_NVFP4 ? 8 : 4; /* scales of a block */
+    const e4m3_table table = e4m3_load();
+    weight_rows      w;
+    vf               total[4][MAX_ROWS];
+    __m512i          one[4], two[4];
+
+    if (is_short(format, &s)) {
+        span_bf16(format, n, where);
+        return;
+    }
+    for (int64_t first = 0, rows; first < s.n_w; first += rows) {
+        rows = find_rows(&w, &s, first, group);
+        take_lanes(total, &s, first, group, n);
+        for (int64_t b = s.begin, end; b < s.end; b = end) {
+            end = b + 64 / each;
+            for (int r = 0; r < group; r++) {
+                const uint8_t *scale = w.scale + r * w.next_scale + each * b;
+                if (s.ahead_scales) _mm_prefetch((const char *)scale + s.ahead_scales, _MM_HINT_T1);
+                if (format == DS_NVFP4) nvfp4_load(&one[r], &two[r], scale, each * (s.end - b), &table);
+                else mxfp4_load(&one[r], &two[r], scale, each * (s.end - b));
+            }
+            for (int64_t word = 0; word < 32 && b < s.end; word += 8) { /* a lane */
+                if (format == DS_NVFP4) {
+                    block_fp4(format, group, n, total, &s, &w, b++, one, spread_index(format, word));
+                    block_fp4(format, group, n, total, &s, &w, b++, two, spread_index(format, word));
+                } else {
+                    block_fp4(format, group, n, total, &s, &w, b++, one, spread_index(format, word));
+                    block_fp4(format, group, n, total, &s, &w, b++, one, spread_index(format, word + 4));
+                    block_fp4(format, group, n, total, &s, &w, b++, two, spread_index(format, word));
+                    block_fp4(format, group, n, total, &s, &w, b++, two, spread_index(format, word + 4));
+                }
             }
         }
         give_lanes(&s, first, rows, group, n, total);
@@ -273,11 +352,13 @@ static void pack_bf16(void *out, int64_t n, const ds_tensor *x, int64_t row, int
 
 #define BF16_KERNEL(format, n) \
     static void bf16_##format##_##n(const span *s) { span_bf16(DS_##format, n, s); }
+#define FP4_KERNEL(format, n) \
+    static void bf16_##format##_##n(const span *s) { span_fp4(DS_##format, n, s); }
 #define BF16_ROW(format) [DS_##format] = { bf16_##format##_1, bf16_##format##_2, bf16_##format##_4, bf16_##format##_8 }
 F32_KERNELS(BF16_KERNEL, BF16)
 F32_KERNELS(BF16_KERNEL, E4M3)
-F32_KERNELS(BF16_KERNEL, MXFP4)
-F32_KERNELS(BF16_KERNEL, NVFP4)
+F32_KERNELS(FP4_KERNEL, MXFP4)
+F32_KERNELS(FP4_KERNEL, NVFP4)
 
 static const linear_path path_bf16 = { 2, BLOCK, pack_bf16, { BF16_ROW(BF16), BF16_ROW(E4M3), BF16_ROW(MXFP4), BF16_ROW(NVFP4) } };
 

@@ -27,8 +27,8 @@ enum {
     PACKED_BYTES = 256 << 10,  /* of packed x, on the stack: a quarter of an L2 */
     L1_BYTES = 16 << 10,       /* of packed x between which weight rows change */
     MAX_K = PACKED_BYTES / 4,
-    FIRST_BYTES = 4 << 10,     /* fetched at the start */
-    AHEAD_BYTES = 16 << 10,    /* fetched ahead of what is read: some 0.6 us of one thread's rate, several times what a read takes */
+    FIRST_BYTES = 4 << 10,     /* fetched at the start; enough for what comes from the L3 */
+    AHEAD_BYTES = 24 << 10,    /* fetched ahead of what is read, at most: some 0.8 us of one thread's rate */
     MIN_SCALE = 16,            /* values that share an FP8 scale, at least */
     N_FORMATS = DS_NVFP4 + 1
 };
@@ -52,6 +52,7 @@ typedef struct span {
     int64_t           n_w;     /* weight rows */
     int64_t           begin, end; /* blocks */
     float             global;
+    bool              whole;   /* these are all blocks of the rows */
     bool              start;   /* lanes' sums begin here: they are not read */
     bool              finish;  /* they end here: added up across lanes, they go to `sum` */
     vf               *lanes;   /* [n_w * n] */
@@ -75,7 +76,6 @@ typedef struct linear_job {
     const int32_t     *map;
     const ds_weight   *w;
     int64_t            x0;     /* first column of x */
-    int64_t            rows_ahead; /* of w, between the one that is read and the one that is fetched */
 } linear_job;
 
 static inline int64_t smaller(int64_t a, int64_t b)
@@ -166,18 +166,20 @@ static inline __attribute__((always_inline)) void give_lanes(const span *s, int6
     }
 }
 
-/* The lines of block b that belong to the rows ahead. To L2: in L1 they would push out x. */
+/* As many lines of the rows ahead as block b of this group has. To L2: in L1 they would push out x. Memory likes them in the
+ * order in which they lie, not side by side as they are read, if that is all of the rows. */
 static inline __attribute__((always_inline)) void fetch_codes(ds_dtype format, const weight_rows *w, int group, const span *s, int64_t b)
 {
-    const int64_t bytes = ds_row_bytes(format, BLOCK);
+    const int64_t  bytes = ds_row_bytes(format, BLOCK), next = s->whole ? bytes : w->next;
+    const uint8_t *code = w->code + s->ahead + b * (s->whole ? group * bytes : bytes);
 
     if (s->ahead == 0) return;
     for (int r = 0; r < group; r++)
-        for (int64_t i = 0; i < bytes; i += 64) _mm_prefetch((const char *)w->code + r * w->next + s->ahead + b * bytes + i, _MM_HINT_T1);
+        for (int64_t i = 0; i < bytes; i += 64) _mm_prefetch((const char *)code + r * next + i, _MM_HINT_T1);
 }
 
-/* Rows [o, o + n) of W. */
-static inline span find_span(const linear_job *j, int64_t o, int64_t n, wide_scales *wide)
+/* Rows [o, o + n) of W; `ahead`: rows between the one that is read and the one that is fetched. */
+static inline span find_span(const linear_job *j, int64_t o, int64_t n, int64_t ahead, wide_scales *wide)
 {
     static const uint8_t none[1];
     const ds_weight     *w = j->w;
@@ -185,11 +187,11 @@ static inline span find_span(const linear_job *j, int64_t o, int64_t n, wide_sca
 
     s.code = (const uint8_t *)w->data + o * s.row_bytes;
     s.global = j->x->dtype == DS_F32 ? w->global : 1.0f;
-    s.ahead = j->rows_ahead * s.row_bytes;
+    s.ahead = ahead * s.row_bytes;
     if (w->dtype == DS_MXFP4 || w->dtype == DS_NVFP4) {
         s.row_scales = ds_ceil_div(w->k, w->dtype == DS_MXFP4 ? DS_BLOCK_MXFP4 : DS_BLOCK_NVFP4);
         s.scale = (const uint8_t *)w->scale + o * s.row_scales;
-        s.ahead_scales = j->rows_ahead * s.row_scales;
+        s.ahead_scales = ahead * s.row_scales;
     } else if (w->dtype == DS_E4M3) {
         widen(wide, j, o, n);
         s.edge = w->block_n - o % w->block_n;
@@ -260,6 +262,7 @@ static inline void multiply(const linear_job *j, const span *weights, int64_t o,
     _Alignas(64) float   sum[SUMS];
 
     s.x = x;
+    s.whole = blocks <= step;
     s.lanes = lanes;
     s.sum = sum;
     for (s.begin = 0; s.begin < blocks; s.begin = s.end) {
@@ -284,10 +287,12 @@ static inline bool fits(const ds_weight *w)
     return w->k <= MAX_K && (w->dtype != DS_E4M3 || (w->block_n >= TILE && w->block_k % MIN_SCALE == 0));
 }
 
-/* A row is fetched while as many others are read as hold AHEAD_BYTES; whole groups, so that each is fetched once. */
-static inline int64_t rows_ahead(const ds_weight *w)
+/* A row is fetched while as many others are read as hold AHEAD_BYTES, or a quarter of all n rows; whole groups, so that each
+ * is fetched once. */
+static inline int64_t rows_ahead(const ds_weight *w, int64_t n)
 {
-    return (AHEAD_BYTES / (ds_row_bytes(w->dtype, w->k) + 1) + 4) & -4;
+    const int64_t row = ds_row_bytes(w->dtype, w->k), bytes = smaller(AHEAD_BYTES, n * row / 4);
+    return ((bytes > FIRST_BYTES ? bytes : FIRST_BYTES) / (row + 1) + 4) & -4;
 }
 
 /* Fetch weight rows [o, o + n) and their scales, FIRST_BYTES of each at most: what is read first is not there yet, and
@@ -324,6 +329,7 @@ static inline void product(const linear_job *j, int64_t p0, int64_t p1, int64_t 
     _Alignas(64) uint8_t packed[PACKED_BYTES];
     wide_scales          wide;
     const int64_t        stride = ds_ceil_div(j->w->k, BLOCK) * BLOCK * j->path->x_bytes;
+    const int64_t        ahead = rows_ahead(j->w, o1 - o0);
     int64_t              room = PACKED_BYTES / stride;
 
     wide.first = -1;
@@ -340,7 +346,7 @@ static inline void product(const linear_job *j, int64_t p0, int64_t p1, int64_t 
         const int64_t rows = span_rows(j, n);
         for (int64_t o = o0; o < o1; o += rows) {
             const int64_t n_o = smaller(rows, o1 - o);
-            const span    weights = find_span(j, o, n_o, &wide);
+            const span    weights = find_span(j, o, n_o, ahead, &wide);
             for (int64_t i = 0, n_x; i < n; i += n_x) {
                 n_x = together(n - i);
                 multiply(j, &weights, o, packed + i * stride, p + i, (int)n_x);
@@ -356,7 +362,7 @@ static inline void linear_units(const linear_path *path, const ds_linear_args *a
 
     while (begin < end) {
         const int64_t    g = begin / tiles, stop = smaller(end, (g + 1) * tiles);
-        const linear_job j = { path, &a->x, &a->y, NULL, &a->w, g * a->w.k, rows_ahead(&a->w) };
+        const linear_job j = { path, &a->x, &a->y, NULL, &a->w, g * a->w.k };
         product(&j, 0, a->y.shape[0], g * per_group + (begin - g * tiles) * TILE,
                 g * per_group + smaller((stop - g * tiles) * TILE, per_group));
         begin = stop;
@@ -374,7 +380,7 @@ static inline void expert_units(const linear_path *path, const ds_expert_linear_
     const int64_t o0 = begin * TILE, o1 = smaller(end * TILE, a->w[0].n);
 
     for (int32_t e = next_expert(a, 0), next; e < a->n_experts; e = next) {
-        const linear_job j = { path, &a->x, &a->y, a->row, &a->w[e], 0, rows_ahead(&a->w[e]) };
+        const linear_job j = { path, &a->x, &a->y, a->row, &a->w[e], 0 };
         next = next_expert(a, e + 1);
         if (next < a->n_experts) fetch_first(&a->w[next], o0, o1 - o0);
         product(&j, a->offset[e], a->offset[e + 1], o0, o1);
