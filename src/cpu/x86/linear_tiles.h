@@ -155,6 +155,10 @@ static inline __attribute__((always_inline)) void give_lanes(const span *s, int6
         return;
     }
     float *sum = s->sum + first;
+    if (group == 1) {
+        for (int c = 0; c < n; c++) _mm_store_ss(sum + c * (SUMS / n), v_sum4(lanes[0][c], lanes[0][c], lanes[0][c], lanes[0][c]));
+        return;
+    }
     if (group == 4) {
         for (int c = 0; c < n; c++) _mm_storeu_ps(sum + c * (SUMS / n), v_sum4(lanes[0][c], lanes[1][c], lanes[2][c], lanes[3][c]));
         return;
