@@ -279,7 +279,7 @@ INLINE void block_fp4(ds_dtype format, int group, int n, vf total[4][MAX_ROWS], 
 INLINE void span_fp4(ds_dtype format, int n, const span *where)
 {
     const span       s = *where;
-    const int        group = WEIGHT_ROWS(n);
+    const int        group = n == 4 ? 2 : WEIGHT_ROWS(n); /* sums and totals of four times four would fill all registers */
     const int64_t    each = format == DS_NVFP4 ? 8 : 4; /* scales of a block */
     const e4m3_table table = e4m3_load();
     weight_rows      w;
