@@ -1,7 +1,7 @@
 /* linear_avx2.c - linear and expert_linear in F32, eight lanes. */
 #include "cpu/x86/vec_avx2.h"
 
-#include "cpu/x86/linear_f32.h"
+#include "cpu/x86/linear_block.h"
 
 void ds_linear_avx2(const ds_linear_args *a, int64_t begin, int64_t end, int thread)
 {
@@ -9,7 +9,7 @@ void ds_linear_avx2(const ds_linear_args *a, int64_t begin, int64_t end, int thr
         ds_linear_scalar(a, begin, end, thread);
         return;
     }
-    linear_units(&path_f32, a, begin, end);
+    linear_units(path_for(&a->x, &a->w), a, begin, end);
 }
 
 void ds_expert_linear_avx2(const ds_expert_linear_args *a, int64_t begin, int64_t end, int thread)
@@ -18,5 +18,5 @@ void ds_expert_linear_avx2(const ds_expert_linear_args *a, int64_t begin, int64_
         ds_expert_linear_scalar(a, begin, end, thread);
         return;
     }
-    expert_units(&path_f32, a, begin, end);
+    expert_units(path_for(&a->x, a->w), a, begin, end);
 }

@@ -374,7 +374,7 @@ F32_KERNELS(BF16_KERNEL, E4M3)
 F32_KERNELS(FP4_KERNEL, MXFP4)
 F32_KERNELS(FP4_KERNEL, NVFP4)
 
-static const linear_path path_bf16 = { 2, BLOCK, pack_bf16, { BF16_ROW(BF16), BF16_ROW(E4M3), BF16_ROW(MXFP4), BF16_ROW(NVFP4) } };
+static const linear_path path_bf16 = { 2, 0, BLOCK, pack_bf16, { BF16_ROW(BF16), BF16_ROW(E4M3), BF16_ROW(MXFP4), BF16_ROW(NVFP4) } };
 
 /* F32 activations keep their bits, and F32 and F16 weights have more than BF16 holds. */
 static inline const linear_path *path_for(const ds_tensor *x, const ds_weight *w)

@@ -111,7 +111,7 @@ F32_KERNELS(F32_KERNEL, MXFP4)
 F32_KERNELS(F32_KERNEL, NVFP4)
 
 static const linear_path path_f32 = {
-    4, MIN_SCALE, pack_f32,
+    4, 0, MIN_SCALE, pack_f32,
     { F32_ROW(F32), F32_ROW(BF16), F32_ROW(F16), F32_ROW(E4M3), F32_ROW(MXFP4), F32_ROW(NVFP4) }
 };
 

@@ -26,7 +26,7 @@ enum {
     SUMS = TILE * MAX_ROWS,    /* of a span: weight rows times rows of x */
     PACKED_BYTES = 256 << 10,  /* of packed x, on the stack: a quarter of an L2 */
     L1_BYTES = 16 << 10,       /* of packed x between which weight rows change */
-    MAX_K = PACKED_BYTES / 4,
+    MAX_K = PACKED_BYTES / 5,  /* four bytes a value, and what a path keeps beside them */
     FIRST_BYTES = 4 << 10,     /* fetched at the start; enough for what comes from the L3 */
     AHEAD_BYTES = 24 << 10,    /* fetched ahead of what is read, at most: some 0.8 us of one thread's rate */
     MIN_SCALE = 16,            /* values that share an FP8 scale, at least */
@@ -64,6 +64,7 @@ typedef void (*span_kernel)(const span *s);
 /* A way to multiply: how x is packed, and kernels for 1, 2, 4, 8 rows of x by weight format. */
 typedef struct linear_path {
     int64_t     x_bytes;       /* of a packed value: 2 or 4 */
+    int64_t     beside;        /* packed values that a block has beyond its own: what is known of it as a whole */
     int64_t     scale_every;
     void      (*pack)(void *out, int64_t n, const ds_tensor *x, int64_t row, int64_t first, int64_t k, ds_dtype weights);
     span_kernel kernel[N_FORMATS][4];
@@ -81,6 +82,11 @@ typedef struct linear_job {
 static inline int64_t smaller(int64_t a, int64_t b)
 {
     return a < b ? a : b;
+}
+
+static inline int64_t packed_block(const linear_path *path) /* bytes, of a row of x */
+{
+    return (BLOCK + path->beside) * path->x_bytes;
 }
 
 static inline int64_t scale_bytes(const linear_job *j) /* of a block */
@@ -224,7 +230,7 @@ static inline void last_block(const linear_job *j, span_kernel kernel, int n_x, 
         memset(scale + r * SCALE, 0, SCALE);
         if (scales) memcpy(scale + r * SCALE, scale_of(whole, first + r) + at * scales, (size_t)stored);
     }
-    s.x = (const char *)whole->x + at * BLOCK * j->path->x_bytes * n_x;
+    s.x = (const char *)whole->x + at * packed_block(j->path) * n_x;
     s.code = code;
     s.scale = scale;
     s.row_bytes = CODE;
@@ -332,7 +338,7 @@ static inline void product(const linear_job *j, int64_t p0, int64_t p1, int64_t 
 {
     _Alignas(64) uint8_t packed[PACKED_BYTES];
     wide_scales          wide;
-    const int64_t        stride = ds_ceil_div(j->w->k, BLOCK) * BLOCK * j->path->x_bytes;
+    const int64_t        stride = ds_ceil_div(j->w->k, BLOCK) * packed_block(j->path);
     const int64_t        ahead = rows_ahead(j->w, o1 - o0);
     int64_t              room = PACKED_BYTES / stride;
 

@@ -10,6 +10,8 @@
 #include "base/fp8.h"
 #include "base/tensor.h"
 
+typedef int32_t vi __attribute__((vector_size(4 * LANES)));
+
 static inline vu v_u(uint32_t x) { return (vu){ 0 } + x; }
 static inline vu v_pick(vu mask, vu a, vu b) { return (mask & a) | (~mask & b); }
 static inline vf v_abs(vf x) { return (vf)((vu)x & 0x7fffffff); }
@@ -130,9 +132,9 @@ static inline vu v_to_e4m3(vf x)
 
 static inline vf v_from_e4m3(vu code)
 {
-    const vu mag = code & 0x7f;
-    const vf x = (vf)((code & 0x80) << 24 | mag << 20) * 0x1p120f;
-    return (vf)v_pick((vu)(mag == 0x7f), v_u(0x7fc00000), (vu)x);
+    const vu top = code << 24, bits = (vu)((vi)top >> 4) & 0x87f00000; /* the sign, and an exponent 120 too small */
+    const vu nan = (vu)(top + top == 0xfe000000) & 0x7fc00000;
+    return (vf)((vu)((vf)bits * 0x1p120f) | nan);
 }
 
 /* As ds_f32_to_e2m1: below 1 multiples of 0.5, above it one bit of the mantissa is kept. */
