@@ -217,7 +217,7 @@ INLINE void span_groups_bf16(ds_dtype format, int group, int n, const span *wher
 
     if (format == DS_NVFP4) widen_span(&wide, &s);
     for (int64_t first = 0, rows; first < s.n_w; first += rows) {
-        rows = find_rows(&w, &s, first, group);
+        rows = find_rows(format, &w, &s, first, group);
         take_lanes(total, &s, first, group, n);
         for (int64_t b = s.begin; b < s.end; b++) {
             const uint16_t *x = (const uint16_t *)s.x + b * BLOCK * n;
@@ -291,7 +291,7 @@ INLINE void span_fp4(ds_dtype format, int n, const span *where)
         return;
     }
     for (int64_t first = 0, rows; first < s.n_w; first += rows) {
-        rows = find_rows(&w, &s, first, group);
+        rows = find_rows(format, &w, &s, first, group);
         take_lanes(total, &s, first, group, n);
         for (int64_t b = s.begin, end; b < s.end; b = end) {
             end = b + 64 / each;

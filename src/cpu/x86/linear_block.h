@@ -232,7 +232,7 @@ INLINE void span_block(ds_dtype format, int n, const span *where)
     if (format != DS_E4M3) widen_span_fp4(format, &wide, &s);
     for (int64_t first = 0, rows; first < s.n_w; first += rows) {
         vb top = { 0 };
-        rows = find_rows(&w, &s, first, group);
+        rows = find_rows(format, &w, &s, first, group);
         take_lanes(total, &s, first, group, n);
         if (format != DS_E4M3) scales = widen_group_fp4(format, &wide, &s, &w, first, group);
         for (int64_t b = s.begin; b < s.end; b++) {

@@ -34,7 +34,7 @@ INLINE void span_f32(ds_dtype format, int n, const span *where)
     weight_rows   w;
 
     for (int64_t first = 0, rows; first < s.n_w; first += rows) {
-        rows = find_rows(&w, &s, first, group);
+        rows = find_rows(format, &w, &s, first, group);
         take_lanes(sum, &s, first, group, n);
         for (int64_t b = s.begin; b < s.end; b++) {
             fetch_codes(format, &w, group, &s, b);

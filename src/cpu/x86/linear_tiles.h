@@ -37,6 +37,7 @@ enum {
  * every path->scale_every values. */
 typedef struct weight_rows {
     const uint8_t *code, *scale;
+    const uint8_t *fetch;            /* where what is fetched for their blocks begins; NULL: nothing is */
     int64_t        next, next_scale; /* bytes from a row to the next one */
     float          global;           /* NVFP4: belongs to the block scales if x is F32; else 1 */
 } weight_rows;
@@ -48,11 +49,10 @@ typedef struct span {
     const uint8_t    *code, *scale;
     const uint8_t    *scale2;  /* of rows from `edge` on: the second row of FP8 blocks */
     int64_t           row_bytes, row_scales, edge;
-    int64_t           ahead, ahead_scales; /* bytes from a row to the one to fetch, and from its scales; 0: none */
+    int64_t           ahead, ahead_scales; /* bytes from what is read to what is fetched, and from its scales; 0: none */
     int64_t           n_w;     /* weight rows */
     int64_t           begin, end; /* blocks */
     float             global;
-    bool              whole;   /* these are all blocks of the rows */
     bool              start;   /* lanes' sums begin here: they are not read */
     bool              finish;  /* they end here: added up across lanes, they go to `sum` */
     vf               *lanes;   /* [n_w * n] */
@@ -136,11 +136,14 @@ static inline const uint8_t *scale_of(const span *s, int64_t row)
 
 /* The next weight rows of a span, and how many they are: a whole group; or, at the end and where FP8 blocks change, one row,
  * which the kernel then takes for all of its group. */
-static inline __attribute__((always_inline)) int64_t find_rows(weight_rows *w, const span *s, int64_t first, int group)
+static inline __attribute__((always_inline)) int64_t find_rows(ds_dtype format, weight_rows *w, const span *s, int64_t first, int group)
 {
-    const bool whole = first + group <= s->n_w && (first >= s->edge || first + group <= s->edge);
+    const bool    whole = first + group <= s->n_w && (first >= s->edge || first + group <= s->edge);
+    const int64_t before = s->begin * s->n_w + first * (s->end - s->begin); /* blocks of this span that were read until now */
 
-    *w = (weight_rows){ s->code + first * s->row_bytes, scale_of(s, first), whole ? s->row_bytes : 0, whole ? s->row_scales : 0, s->global };
+    *w = (weight_rows){ s->code + first * s->row_bytes, scale_of(s, first), NULL,
+                        whole ? s->row_bytes : 0, whole ? s->row_scales : 0, s->global };
+    if (s->ahead) w->fetch = s->code + s->ahead + before * ds_row_bytes(format, BLOCK);
     return whole ? group : 1;
 }
 
@@ -176,16 +179,14 @@ static inline __attribute__((always_inline)) void give_lanes(const span *s, int6
     }
 }
 
-/* As many lines of the rows ahead as block b of this group has. To L2: in L1 they would push out x. Memory likes them in the
- * order in which they lie, not side by side as they are read, if that is all of the rows. */
+/* As much of what is ahead as block b of this group has, in the order in which it lies: memory likes that better than the one
+ * in which it will be read, some rows side by side. To L2: in L1 it would push out x. */
 static inline __attribute__((always_inline)) void fetch_codes(ds_dtype format, const weight_rows *w, int group, const span *s, int64_t b)
 {
-    const int64_t  bytes = ds_row_bytes(format, BLOCK), next = s->whole ? bytes : w->next;
-    const uint8_t *code = w->code + s->ahead + b * (s->whole ? group * bytes : bytes);
+    const int64_t bytes = group * ds_row_bytes(format, BLOCK);
 
-    if (s->ahead == 0) return;
-    for (int r = 0; r < group; r++)
-        for (int64_t i = 0; i < bytes; i += 64) _mm_prefetch((const char *)code + r * next + i, _MM_HINT_T1);
+    if (!w->fetch) return;
+    for (int64_t i = 0; i < bytes; i += 64) _mm_prefetch((const char *)w->fetch + (b - s->begin) * bytes + i, _MM_HINT_T1);
 }
 
 /* Rows [o, o + n) of W; `ahead`: rows between the one that is read and the one that is fetched. */
@@ -272,7 +273,10 @@ static inline void multiply(const linear_job *j, const span *weights, int64_t o,
     _Alignas(64) float   sum[SUMS];
 
     s.x = x;
-    s.whole = blocks <= step;
+    if (blocks > step) { /* all of a span is read before the next one: that is fetched */
+        s.ahead = s.n_w * s.row_bytes;
+        s.ahead_scales = s.n_w * s.row_scales;
+    }
     s.lanes = lanes;
     s.sum = sum;
     for (s.begin = 0; s.begin < blocks; s.begin = s.end) {
