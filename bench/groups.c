@@ -52,13 +52,13 @@ static void batch_rows(const char *name, const bars_decode *one, const bars_deco
 
 int bars_flash(int rounds)
 {
-    dsv4_machine m = { 0 };
-    int          rc = 0;
+    int rc = 0;
 
     for (int f = DSV4_FLAVOUR_OFFICIAL; !rc && f <= DSV4_FLAVOUR_NVFP4; f++) {
-        const char *name = dsv4_flavour_name((dsv4_flavour)f);
-        dsv4_model *model = NULL;
-        bars_decode d[3] = { { .threads = 1, .batch = 1 }, { .threads = 2, .batch = 1 }, { .threads = 2, .batch = 8 } };
+        const char  *name = dsv4_flavour_name((dsv4_flavour)f);
+        dsv4_model  *model = NULL;
+        dsv4_machine m = { 0 }; /* in turns with these cases: minutes later it may be another machine */
+        bars_decode  d[3] = { { .threads = 1, .batch = 1 }, { .threads = 2, .batch = 1 }, { .threads = 2, .batch = 8 } };
         rc = open_flash(&model, (dsv4_flavour)f);
         for (int i = 0; i < 3; i++) d[i].model = model;
         if (!rc) rc = measure(d, 3, rounds, 1, true, &m);

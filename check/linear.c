@@ -37,6 +37,8 @@ void check_linear(check *c)
         { "BF16 x NVFP4", 1, 4096, 4096, 1 },      { "BF16 x BF16", 1, 4096, 4096, 1 },
         { "BF16 x BF16", 32, 1024, 4096, 1 },      { "BF16 x F32", 1, 256, 4096, 1 },
         { "F32 x F32", 1, 24, 16384, 1 },          { "F32 x E4M3/E8M0", 1, 2048, 4096, 1 },
+        { "E4M3 x E4M3/E8M0", 1, 2048, 128, 1 },   { "BF16 x NVFP4", 1, 256, 128, 1 }, /* short rows, as the demo's */
+        { "BF16 x BF16", 1, 1024, 256, 1 },
     };
 
     for (int p = 0; p < N_LINEAR_PAIRS; p++)
