@@ -1,7 +1,12 @@
 /* isa.c - see isa.h. */
 #include "cpu/isa.h"
 
+#include <stdbool.h>
 #include <string.h>
+
+#if defined(DS_SIMD)
+#include <cpuid.h>
+#endif
 
 static const char *const names[DS_N_ISA] = { "scalar", "avx2", "avx512", "avx512bf16" };
 
@@ -17,11 +22,20 @@ ds_isa ds_isa_from_name(const char *name)
     return DS_N_ISA;
 }
 
+#if defined(DS_SIMD)
+/* Not every compiler's __builtin_cpu_supports() knows it. */
+static bool has_f16c(void)
+{
+    unsigned a, b, c, d;
+    return __get_cpuid(1, &a, &b, &c, &d) && (c & bit_F16C);
+}
+#endif
+
 ds_isa ds_isa_here(void)
 {
 #if defined(DS_SIMD)
     __builtin_cpu_init();
-    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma") || !__builtin_cpu_supports("f16c")) return DS_ISA_SCALAR;
+    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma") || !has_f16c()) return DS_ISA_SCALAR;
     if (!__builtin_cpu_supports("avx512f") || !__builtin_cpu_supports("avx512bw") || !__builtin_cpu_supports("avx512dq")
         || !__builtin_cpu_supports("avx512vl"))
         return DS_ISA_AVX2;
