@@ -9,8 +9,8 @@
 enum { MOST = 1000, THREADS = 9 };
 
 typedef struct tally {
-    atomic_int times[MOST], thread_calls[THREADS], late;
-    int        slow;   /* the thread that is held up in its first piece; -1: none */
+    atomic_int times[MOST], thread_calls[THREADS], done, stuck;
+    int        n, slow;   /* thread `slow` is held up in its first piece until all others are done; -1: none is */
 } tally;
 
 static void nap(long ms)
@@ -22,9 +22,13 @@ static void count(void *arg, int64_t begin, int64_t end, int thread)
 {
     tally *t = arg;
 
-    atomic_fetch_add(&t->thread_calls[thread], 1);
-    if (thread == t->slow && atomic_fetch_add(&t->late, 1) == 0) nap(20);
+    if (atomic_fetch_add(&t->thread_calls[thread], 1) == 0 && thread == t->slow) {
+        int naps = 0;
+        while (atomic_load(&t->done) < t->n - (end - begin) && ++naps < 10000) nap(1);
+        if (naps == 10000) atomic_store(&t->stuck, 1);
+    }
     for (int64_t i = begin; i < end; i++) atomic_fetch_add(&t->times[i], 1);
+    atomic_fetch_add(&t->done, (int)(end - begin));
 }
 
 static void expect_once(ds_pool *pool, int64_t n, int64_t grain, int slow)
@@ -32,8 +36,10 @@ static void expect_once(ds_pool *pool, int64_t n, int64_t grain, int slow)
     static tally t;
 
     memset(&t, 0, sizeof t);
+    t.n = (int)n;
     t.slow = slow;
     ds_pool_run(pool, count, &t, n, grain);
+    assert_int_equal(t.stuck, 0);
     for (int64_t i = 0; i < MOST; i++)
         if (t.times[i] != (i < n)) fail_msg("n %d, grain %d: unit %d done %d times", (int)n, (int)grain, (int)i, (int)t.times[i]);
     if (n <= grain)

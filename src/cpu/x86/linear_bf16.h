@@ -114,50 +114,51 @@ INLINE __m512i spread_index(ds_dtype format, int64_t word)
     return _mm512_add_epi32(format == DS_NVFP4 ? half : quarter, _mm512_set1_epi32((int)word << 16));
 }
 
-/* All scales of a span of short rows, spread: their bytes are neighbours, and 8 blocks are more than a row. */
+/* 64 FP4 scales at a time: 8 blocks of NVFP4, 16 of MXFP4. */
+INLINE void fp4_load(ds_dtype format, __m512i *one, __m512i *two, const uint8_t *scale, int64_t n, const e4m3_table *t)
+{
+    if (format == DS_NVFP4) nvfp4_load(one, two, scale, n, t);
+    else mxfp4_load(one, two, scale, n);
+}
+
+/* All scales of a span of short FP4 rows, spread: 64 are more than a row has, and those of the next row lie behind them. */
 enum { ROW_BLOCKS = 8, SPAN_BLOCKS = 256 };
-typedef struct wide_nvfp4 {
-    _Alignas(64) float scale[(SPAN_BLOCKS + 3 * ROW_BLOCKS + 8) * LANES]; /* the last group may begin at the last row */
-} wide_nvfp4;
+typedef struct wide_fp4 {
+    _Alignas(64) float scale[(SPAN_BLOCKS + 3 * ROW_BLOCKS + 16) * LANES]; /* [rows][blocks]; the last group may begin at the last row */
+} wide_fp4;
+
+INLINE int64_t fp4_scales(ds_dtype format) /* of a block */
+{
+    return format == DS_NVFP4 ? BLOCK / DS_BLOCK_NVFP4 : BLOCK / DS_BLOCK_MXFP4;
+}
 
 INLINE bool is_short(ds_dtype format, const span *s)
 {
     const int64_t blocks = s->end - s->begin;
-    if (format == DS_MXFP4) return blocks <= ROW_BLOCKS / 2;
-    return blocks <= ROW_BLOCKS && 8 * blocks == s->row_scales && s->n_w * blocks <= SPAN_BLOCKS;
+    return blocks <= ROW_BLOCKS && fp4_scales(format) * blocks == s->row_scales && s->n_w * blocks <= SPAN_BLOCKS;
 }
 
-INLINE void widen_span(wide_nvfp4 *wide, const span *s)
+INLINE void widen_span(ds_dtype format, wide_fp4 *wide, const span *s)
 {
     const e4m3_table table = e4m3_load();
     const int64_t    n = s->n_w * s->row_scales;
+    float           *out = wide->scale;
 
     for (int64_t i = 0; i < n; i += 64) {
-        float  *out = wide->scale + i / 8 * LANES;
-        __m512i even, odd;
+        __m512i one, two;
         if (s->ahead_scales) _mm_prefetch((const char *)s->scale + i + s->ahead_scales, _MM_HINT_T1);
-        nvfp4_load(&even, &odd, s->scale + i, n - i, &table);
-        for (int64_t b = 0; b < 8; b += 2) {
-            _mm512_store_ps(out + b * LANES, spread_scales(even, spread_index(DS_NVFP4, 4 * b)));
-            _mm512_store_ps(out + (b + 1) * LANES, spread_scales(odd, spread_index(DS_NVFP4, 4 * b)));
-        }
+        fp4_load(format, &one, &two, s->scale + i, n - i, &table);
+        for (int64_t word = 0; word < 32; word += 8) /* a lane */
+            for (int r = 0; r < 2; r++)
+                for (int64_t at = 0; at < 8; at += fp4_scales(format), out += LANES)
+                    _mm512_store_ps(out, spread_scales(r ? two : one, spread_index(format, word + at)));
     }
 }
 
-/* The scales of block b of row r, each in the lanes of its values; NVFP4's are spread already. */
+/* The scales of block b of row r, each in the lanes of its values; those of FP4 are spread already. */
 INLINE vf block_scales(ds_dtype format, const weight_rows *w, int r, int64_t b, const float *spread)
 {
-    if (format == DS_MXFP4) { /* a byte is spread to the top of its lanes and moved down to an F32's exponent */
-        const __m512i lanes = _mm512_setr_epi32(0x00ffffff, 0x00ffffff, 0x00ffffff, 0x00ffffff, 0x01ffffff, 0x01ffffff, 0x01ffffff, 0x01ffffff,
-                                                0x02ffffff, 0x02ffffff, 0x02ffffff, 0x02ffffff, 0x03ffffff, 0x03ffffff, 0x03ffffff, 0x03ffffff);
-        int32_t four;
-        memcpy(&four, w->scale + r * w->next_scale + 4 * b, 4);
-        const __m512i top = _mm512_shuffle_epi8(_mm512_set1_epi32(four), lanes);
-        const vf power = (vf)_mm512_max_epu32(_mm512_srli_epi32(top, 1), _mm512_set1_epi32(0x400000)); /* byte 0: 2^-127 */
-        return _mm512_fixupimm_ps(power, power, _mm512_set1_epi32(0x11311111), 0); /* byte 255: infinity, by the table NaN */
-    }
-    if (format == DS_NVFP4) return _mm512_load_ps(spread);
-    return v_set(ds_load(w->scale + r * w->next_scale, DS_F32, b));
+    return format == DS_E4M3 ? v_set(ds_load(w->scale + r * w->next_scale, DS_F32, b)) : _mm512_load_ps(spread);
 }
 
 /* 64 FP8 codes of each weight row, times x. */
@@ -213,9 +214,9 @@ INLINE void span_groups_bf16(ds_dtype format, int group, int n, const span *wher
     const int64_t         blocks = s.end - s.begin;
     weight_rows           w;
     vf                    total[4][MAX_ROWS], sum[4][MAX_ROWS];
-    wide_nvfp4            wide;
+    wide_fp4              wide;
 
-    if (format == DS_NVFP4) widen_span(&wide, &s);
+    if (format == DS_MXFP4 || format == DS_NVFP4) widen_span(format, &wide, &s);
     for (int64_t first = 0, rows; first < s.n_w; first += rows) {
         rows = find_rows(format, &w, &s, first, group);
         take_lanes(total, &s, first, group, n);
@@ -235,7 +236,7 @@ INLINE void span_groups_bf16(ds_dtype format, int group, int n, const span *wher
                 dot_e2m1(group, n, sum, &w, b, x);
             }
             for (int r = 0; r < group; r++) {
-                const vf scale = block_scales(format, &w, r, b, wide.scale + (format == DS_NVFP4 ? ((first + r) * blocks + b - s.begin) * LANES : 0));
+                const vf scale = block_scales(format, &w, r, b, wide.scale + ((first + r) * blocks + b - s.begin) * LANES);
                 for (int c = 0; c < n; c++) total[r][c] = v_fma(sum[r][c], scale, total[r][c]);
             }
         }
@@ -280,7 +281,7 @@ INLINE void span_fp4(ds_dtype format, int n, const span *where)
 {
     const span       s = *where;
     const int        group = n == 4 ? 2 : WEIGHT_ROWS(n); /* sums and totals of four times four would fill all registers */
-    const int64_t    each = format == DS_NVFP4 ? 8 : 4; /* scales of a block */
+    const int64_t    each = fp4_scales(format);
     const e4m3_table table = e4m3_load();
     weight_rows      w;
     vf               total[4][MAX_ROWS];
@@ -298,19 +299,13 @@ INLINE void span_fp4(ds_dtype format, int n, const span *where)
             for (int r = 0; r < group; r++) {
                 const uint8_t *scale = w.scale + r * w.next_scale + each * b;
                 if (s.ahead_scales) _mm_prefetch((const char *)scale + s.ahead_scales, _MM_HINT_T1);
-                if (format == DS_NVFP4) nvfp4_load(&one[r], &two[r], scale, each * (s.end - b), &table);
-                else mxfp4_load(&one[r], &two[r], scale, each * (s.end - b));
+                fp4_load(format, &one[r], &two[r], scale, each * (s.end - b), &table);
             }
             for (int64_t word = 0; word < 32 && b < s.end; word += 8) { /* a lane */
-                if (format == DS_NVFP4) {
-                    block_fp4(format, group, n, total, &s, &w, b++, one, spread_index(format, word));
-                    block_fp4(format, group, n, total, &s, &w, b++, two, spread_index(format, word));
-                } else {
-                    block_fp4(format, group, n, total, &s, &w, b++, one, spread_index(format, word));
-                    block_fp4(format, group, n, total, &s, &w, b++, one, spread_index(format, word + 4));
-                    block_fp4(format, group, n, total, &s, &w, b++, two, spread_index(format, word));
-                    block_fp4(format, group, n, total, &s, &w, b++, two, spread_index(format, word + 4));
-                }
+                block_fp4(format, group, n, total, &s, &w, b++, one, spread_index(format, word));
+                if (each == 4) block_fp4(format, group, n, total, &s, &w, b++, one, spread_index(format, word + 4));
+                block_fp4(format, group, n, total, &s, &w, b++, two, spread_index(format, word));
+                if (each == 4) block_fp4(format, group, n, total, &s, &w, b++, two, spread_index(format, word + 4));
             }
         }
         give_lanes(&s, first, rows, group, n, total);
