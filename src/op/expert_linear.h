@@ -21,7 +21,7 @@ typedef struct ds_expert_linear_args {
 static inline int64_t ds_expert_linear_units(const ds_expert_linear_args *a) { return ds_ceil_div(a->w[0].n, DS_LINEAR_TILE); }
 static inline int64_t ds_expert_linear_grain(const ds_expert_linear_args *a)
 {
-    return ds_ceil_div(1 << 14, DS_LINEAR_TILE * a->w[0].k * a->y.shape[0]);
+    return ds_ceil_div(1 << 15, DS_LINEAR_TILE * a->w[0].k * a->y.shape[0]); /* each piece begins anew with every expert */
 }
 
 #endif

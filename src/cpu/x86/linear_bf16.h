@@ -121,44 +121,16 @@ INLINE void fp4_load(ds_dtype format, __m512i *one, __m512i *two, const uint8_t 
     else mxfp4_load(one, two, scale, n);
 }
 
-/* All scales of a span of short FP4 rows, spread: 64 are more than a row has, and those of the next row lie behind them. */
-enum { ROW_BLOCKS = 8, SPAN_BLOCKS = 256 };
-typedef struct wide_fp4 {
-    _Alignas(64) float scale[(SPAN_BLOCKS + 3 * ROW_BLOCKS + 16) * LANES]; /* [rows][blocks]; the last group may begin at the last row */
-} wide_fp4;
-
 INLINE int64_t fp4_scales(ds_dtype format) /* of a block */
 {
     return format == DS_NVFP4 ? BLOCK / DS_BLOCK_NVFP4 : BLOCK / DS_BLOCK_MXFP4;
 }
 
-INLINE bool is_short(ds_dtype format, const span *s)
+/* The scales of block i of 64 scales. */
+INLINE vf block_scales(ds_dtype format, __m512i one, __m512i two, int i)
 {
-    const int64_t blocks = s->end - s->begin;
-    return blocks <= ROW_BLOCKS && fp4_scales(format) * blocks == s->row_scales && s->n_w * blocks <= SPAN_BLOCKS;
-}
-
-INLINE void widen_span(ds_dtype format, wide_fp4 *wide, const span *s)
-{
-    const e4m3_table table = e4m3_load();
-    const int64_t    n = s->n_w * s->row_scales;
-    float           *out = wide->scale;
-
-    for (int64_t i = 0; i < n; i += 64) {
-        __m512i one, two;
-        if (s->ahead_scales) _mm_prefetch((const char *)s->scale + i + s->ahead_scales, _MM_HINT_T1);
-        fp4_load(format, &one, &two, s->scale + i, n - i, &table);
-        for (int64_t word = 0; word < 32; word += 8) /* a lane */
-            for (int r = 0; r < 2; r++)
-                for (int64_t at = 0; at < 8; at += fp4_scales(format), out += LANES)
-                    _mm512_store_ps(out, spread_scales(r ? two : one, spread_index(format, word + at)));
-    }
-}
-
-/* The scales of block b of row r, each in the lanes of its values; those of FP4 are spread already. */
-INLINE vf block_scales(ds_dtype format, const weight_rows *w, int r, int64_t b, const float *spread)
-{
-    return format == DS_E4M3 ? v_set(ds_load(w->scale + r * w->next_scale, DS_F32, b)) : _mm512_load_ps(spread);
+    if (format == DS_NVFP4) return spread_scales(i % 2 ? two : one, spread_index(format, i / 2 * 8));
+    return spread_scales(i / 2 % 2 ? two : one, spread_index(format, i / 4 * 8 + i % 2 * 4));
 }
 
 /* 64 FP8 codes of each weight row, times x. */
@@ -208,19 +180,23 @@ INLINE void dot_plain(int group, int n, vf sum[4][MAX_ROWS], const weight_rows *
     }
 }
 
-INLINE void span_groups_bf16(ds_dtype format, int group, int n, const span *where)
+/* Groups of weight rows from `first` on, as long as they are whole; the row behind the last one. FP4 rows have `blocks` blocks,
+ * so few that the scales of a group fit into two registers. A group's sums are given away when the next one is under way if there
+ * is one row of x: adding up across lanes is a chain of instructions, which would fill the processor's queues while it waits. */
+INLINE int64_t groups_bf16(ds_dtype format, int blocks, int group, int n, const span *where, int64_t first)
 {
-    const span            s = *where; /* no store below can change it */
-    const int64_t         blocks = s.end - s.begin;
-    weight_rows           w;
-    vf                    total[4][MAX_ROWS], sum[4][MAX_ROWS];
-    wide_fp4              wide;
+    const span       s = *where; /* no store below can change it */
+    const int64_t    begin = first, end = blocks ? blocks : s.end;
+    const e4m3_table table = e4m3_load();
+    weight_rows      w;
+    vf               total[4][MAX_ROWS], sum[4][MAX_ROWS], late[4][MAX_ROWS] = { { { 0 } } };
+    __m512i          one, two;
 
-    if (format == DS_MXFP4 || format == DS_NVFP4) widen_span(format, &wide, &s);
-    for (int64_t first = 0, rows; first < s.n_w; first += rows) {
-        rows = find_rows(format, &w, &s, first, group);
+    for (; first + group <= s.n_w; first += group) {
+        find_rows(format, &w, &s, first);
         take_lanes(total, &s, first, group, n);
-        for (int64_t b = s.begin; b < s.end; b++) {
+        if (blocks) fp4_load(format, &one, &two, w.scale, group * blocks * fp4_scales(format), &table);
+        for (int64_t b = blocks ? 0 : s.begin; b < end; b++) {
             const uint16_t *x = (const uint16_t *)s.x + b * BLOCK * n;
             fetch_codes(format, &w, group, &s, b);
             if (format == DS_BF16) {
@@ -236,12 +212,19 @@ INLINE void span_groups_bf16(ds_dtype format, int group, int n, const span *wher
                 dot_e2m1(group, n, sum, &w, b, x);
             }
             for (int r = 0; r < group; r++) {
-                const vf scale = block_scales(format, &w, r, b, wide.scale + ((first + r) * blocks + b - s.begin) * LANES);
+                const vf scale = blocks ? block_scales(format, one, two, r * blocks + (int)b) : v_set(ds_load(w.scale, DS_F32, b));
                 for (int c = 0; c < n; c++) total[r][c] = v_fma(sum[r][c], scale, total[r][c]);
             }
         }
-        give_lanes(&s, first, rows, group, n, total);
+        if (n > 1) {
+            give_lanes(&s, first, group, n, total);
+            continue;
+        }
+        if (first > begin) give_lanes(&s, first - group, group, n, late);
+        for (int r = 0; r < group; r++) late[r][0] = total[r][0];
     }
+    if (n == 1 && first > begin) give_lanes(&s, first - group, group, n, late);
+    return first;
 }
 
 /* Long rows of FP8 and BF16 are taken one after the other if there is one row of x: of one stream hardware fetches ahead better
@@ -251,12 +234,10 @@ INLINE void span_bf16(ds_dtype format, int n, const span *where)
     enum { LONG_BYTES = 1 << 10 };
     span s = *where;
 
-    if (n > 1 || (format != DS_BF16 && format != DS_E4M3) || s.row_bytes < LONG_BYTES) {
-        span_groups_bf16(format, WEIGHT_ROWS(n), n, where);
-        return;
-    }
-    s.ahead = 0;
-    span_groups_bf16(format, 1, n, &s);
+    int64_t first = 0;
+    if (n == 1 && s.row_bytes >= LONG_BYTES) s.ahead = 0;
+    else first = groups_bf16(format, 0, WEIGHT_ROWS(n), n, &s, 0);
+    (void)groups_bf16(format, 0, 1, n, &s, first);
 }
 
 /* Block b of a group of FP4 rows, whose scales are in `scales`. */
@@ -277,22 +258,17 @@ INLINE void block_fp4(ds_dtype format, int group, int n, vf total[4][MAX_ROWS], 
 }
 
 /* FP4 with long rows: 64 scales of each row stay in registers. In memory they would wait for stores, 32 bytes a cycle. */
-INLINE void span_fp4(ds_dtype format, int n, const span *where)
+INLINE int64_t groups_fp4(ds_dtype format, int group, int n, const span *where, int64_t first)
 {
     const span       s = *where;
-    const int        group = n == 4 ? 2 : WEIGHT_ROWS(n); /* sums and totals of four times four would fill all registers */
     const int64_t    each = fp4_scales(format);
     const e4m3_table table = e4m3_load();
     weight_rows      w;
     vf               total[4][MAX_ROWS];
     __m512i          one[4], two[4];
 
-    if (is_short(format, &s)) {
-        span_groups_bf16(format, group, n, where);
-        return;
-    }
-    for (int64_t first = 0, rows; first < s.n_w; first += rows) {
-        rows = find_rows(format, &w, &s, first, group);
+    for (; first + group <= s.n_w; first += group) {
+        find_rows(format, &w, &s, first);
         take_lanes(total, &s, first, group, n);
         for (int64_t b = s.begin, end; b < s.end; b = end) {
             end = b + 64 / each;
@@ -308,8 +284,20 @@ INLINE void span_fp4(ds_dtype format, int n, const span *where)
                 if (each == 4) block_fp4(format, group, n, total, &s, &w, b++, two, spread_index(format, word + 4));
             }
         }
-        give_lanes(&s, first, rows, group, n, total);
+        give_lanes(&s, first, group, n, total);
     }
+    return first;
+}
+
+INLINE void span_fp4(ds_dtype format, int n, const span *s)
+{
+    const int     group = n == 4 ? 2 : WEIGHT_ROWS(n); /* sums and totals of four times four would fill all registers */
+    const int64_t blocks = s->row_scales / fp4_scales(format);
+    const bool    whole = s->begin == 0 && s->end == blocks && s->row_scales % fp4_scales(format) == 0;
+
+    if (whole && blocks == 1) (void)groups_bf16(format, 1, 1, n, s, groups_bf16(format, 1, group, n, s, 0));
+    else if (whole && blocks == 2) (void)groups_bf16(format, 2, 1, n, s, groups_bf16(format, 2, group, n, s, 0));
+    else (void)groups_fp4(format, 1, n, s, groups_fp4(format, group, n, s, 0));
 }
 
 /* A block of x as BF16, natural[i] holding values 32i to 32i + 31. */

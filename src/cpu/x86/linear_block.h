@@ -168,7 +168,7 @@ static __attribute__((noinline)) bool any_nan(const uint8_t *code, int64_t n)
 }
 
 /* total += scales * a block of `rows` weight rows at `code` times x. `top`: the largest E4M3 magnitude so far, twice. */
-INLINE void block_e4m3(int rows, int n, vf total[4][MAX_ROWS], const uint8_t *code, int64_t next, const uint8_t *scale, int64_t next_scale,
+INLINE void block_e4m3(int rows, int n, vf total[4][MAX_ROWS], const uint8_t *code, int64_t next, const uint8_t *scale,
                        const float *x, vb *top)
 {
     const int at_once = n == 1 ? 1 : rows;
@@ -186,10 +186,9 @@ INLINE void block_e4m3(int rows, int n, vf total[4][MAX_ROWS], const uint8_t *co
             }
             dot_portion(DS_E4M3, at_once, n, false, sum + r0, p, x + q * PORTION * LANES * n);
         }
-    for (int r = 0; r < rows; r++) {
-        const vf v = v_set(ds_load(scale + r * next_scale, DS_F32, 0));
+    const vf v = v_set(ds_load(scale, DS_F32, 0));
+    for (int r = 0; r < rows; r++)
         for (int c = 0; c < n; c++) total[r][c] = v_fma(sum[r][c] * w_f32(x + BLOCK * n + c * LANES), v, total[r][c]); /* see raise */
-    }
 }
 
 INLINE void scale_fp4(ds_dtype format, int rows, int n, vf total[4][MAX_ROWS], vf sum[4][MAX_ROWS], const float *scale, int64_t each, int u)
@@ -220,40 +219,48 @@ INLINE void load_fp4(ds_dtype format, int rows, int n, vf total[4][MAX_ROWS], co
     scale_fp4(format, rows, n, total, sum, scale, each, 1);
 }
 
-INLINE void span_block(ds_dtype format, int n, const span *where)
+/* Groups of weight rows from `first` on, as long as they are whole; the row behind the last one. */
+INLINE int64_t groups_block(ds_dtype format, int group, int n, const span *where, int64_t first, wide_fp4 *wide)
 {
     const span    s = *where; /* no store below can change it */
-    const int     group = WEIGHT_ROWS(n), at_once = n == 1 ? 2 : group; /* what four rows unpack to is too much for registers */
+    const int     at_once = n == 1 && group > 2 ? 2 : group; /* what four rows unpack to is too much for registers */
     const float  *scales = NULL;
     weight_rows   w;
     vf            total[4][MAX_ROWS];
-    wide_fp4      wide;
 
-    if (format != DS_E4M3) widen_span_fp4(format, &wide, &s);
-    for (int64_t first = 0, rows; first < s.n_w; first += rows) {
+    for (; first + group <= s.n_w; first += group) {
         vb top = { 0 };
-        rows = find_rows(format, &w, &s, first, group);
+        find_rows(format, &w, &s, first);
         take_lanes(total, &s, first, group, n);
-        if (format != DS_E4M3) scales = widen_group_fp4(format, &wide, &s, &w, first, group);
+        if (format != DS_E4M3) scales = widen_group_fp4(format, wide, &s, &w, first, group);
         for (int64_t b = s.begin; b < s.end; b++) {
             fetch_codes(format, &w, group, &s, b);
             const uint8_t *code = w.code + b * ds_row_bytes(format, BLOCK);
             if (format == DS_E4M3) {
-                block_e4m3(group, n, total, code, w.next, w.scale + 4 * b, w.next_scale, (const float *)s.x + b * (BLOCK + LANES) * n, &top);
+                block_e4m3(group, n, total, code, w.next, w.scale + 4 * b, (const float *)s.x + b * (BLOCK + LANES) * n, &top);
                 continue;
             }
             for (int i = 0; i < BLOCK / 2 / LOAD; i++)
                 for (int r = 0; r < group; r += at_once)
                     load_fp4(format, at_once, n, total + r, code + r * w.next + i * LOAD, w.next,
-                             scales + r * wide.each + (b - s.begin) * block_scales(format) + i * (block_scales(format) * 2 * LOAD / BLOCK),
-                             wide.each, (const float *)s.x + (b * BLOCK + i * 2 * LOAD) * n);
+                             scales + r * wide->each + (b - s.begin) * block_scales(format) + i * (block_scales(format) * 2 * LOAD / BLOCK),
+                             wide->each, (const float *)s.x + (b * BLOCK + i * 2 * LOAD) * n);
         }
         if (format == DS_E4M3 && v_any_byte(top, 0xfe)) /* as numbers they were 480 */
             for (int r = 0; r < group; r++)
                 if (any_nan(w.code + r * w.next + s.begin * BLOCK, (s.end - s.begin) * BLOCK))
                     for (int c = 0; c < n; c++) total[r][c] = v_set(NAN);
-        give_lanes(&s, first, rows, group, n, total);
+        give_lanes(&s, first, group, n, total);
     }
+    return first;
+}
+
+INLINE void span_block(ds_dtype format, int n, const span *s)
+{
+    wide_fp4 wide;
+
+    if (format != DS_E4M3) widen_span_fp4(format, &wide, s);
+    groups_block(format, 1, n, s, groups_block(format, WEIGHT_ROWS(n), n, s, 0, &wide), &wide);
 }
 
 /* Lane 4h + l of the four vectors of a portion has the four values of x from start + h * step + l * next on. */

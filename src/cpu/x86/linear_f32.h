@@ -25,16 +25,16 @@ INLINE vf weight_f32(ds_dtype format, const weight_rows *w, int r, int64_t b, in
     }
 }
 
-INLINE void span_f32(ds_dtype format, int n, const span *where)
+/* Groups of weight rows from `first` on, as long as they are whole; the row behind the last one. */
+INLINE int64_t groups_f32(ds_dtype format, int group, int n, const span *where, int64_t first)
 {
     const span    s = *where; /* no store below can change it */
-    const int     group = WEIGHT_ROWS(n);
     const float  *x = s.x;
     vf            sum[4][MAX_ROWS], v_w[4];
     weight_rows   w;
 
-    for (int64_t first = 0, rows; first < s.n_w; first += rows) {
-        rows = find_rows(format, &w, &s, first, group);
+    for (; first + group <= s.n_w; first += group) {
+        find_rows(format, &w, &s, first);
         take_lanes(sum, &s, first, group, n);
         for (int64_t b = s.begin; b < s.end; b++) {
             fetch_codes(format, &w, group, &s, b);
@@ -46,8 +46,14 @@ INLINE void span_f32(ds_dtype format, int n, const span *where)
                 }
             }
         }
-        give_lanes(&s, first, rows, group, n, sum);
+        give_lanes(&s, first, group, n, sum);
     }
+    return first;
+}
+
+INLINE void span_f32(ds_dtype format, int n, const span *s)
+{
+    groups_f32(format, 1, n, s, groups_f32(format, WEIGHT_ROWS(n), n, s, 0));
 }
 
 /* Values [first, first + n) of a row of x, n <= BLOCK, and zeros up to BLOCK. */

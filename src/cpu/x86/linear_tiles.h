@@ -42,13 +42,12 @@ typedef struct weight_rows {
     float          global;           /* NVFP4: belongs to the block scales if x is F32; else 1 */
 } weight_rows;
 
-/* Neighbouring weight rows, blocks of them, and n packed rows of x. Sum (row, c) is number row * n + c of the lanes'
- * sums, and number c * (SUMS / n) + row of the whole ones. */
+/* Neighbouring weight rows, blocks of them, and n packed rows of x. FP8 rows are of one row of scale blocks. Sum (row, c) is
+ * number row * n + c of the lanes' sums, and number c * (SUMS / n) + row of the whole ones. */
 typedef struct span {
     const void       *x;       /* packed */
     const uint8_t    *code, *scale;
-    const uint8_t    *scale2;  /* of rows from `edge` on: the second row of FP8 blocks */
-    int64_t           row_bytes, row_scales, edge;
+    int64_t           row_bytes, row_scales;
     int64_t           ahead, ahead_scales; /* bytes from what is read to what is fetched, and from its scales; 0: none */
     int64_t           n_w;     /* weight rows */
     int64_t           begin, end; /* blocks */
@@ -99,52 +98,34 @@ static inline int64_t scale_bytes(const linear_job *j) /* of a block */
     }
 }
 
-/* FP8 scales as floats, of the two rows of blocks that a tile meets at most. */
+/* FP8 scales as floats, of one row of blocks. */
 typedef struct wide_scales {
-    int64_t first;             /* row of blocks; -1: none yet */
-    float   row[2][MAX_K / MIN_SCALE];
+    int64_t row;               /* -1: none yet */
+    float   scale[MAX_K / MIN_SCALE];
 } wide_scales;
 
-static inline void widen_row(float *out, const linear_job *j, int64_t scale_row)
+static inline void widen(wide_scales *wide, const linear_job *j, int64_t row)
 {
     const ds_weight *w = j->w;
     const int64_t    n = ds_ceil_div(w->k, w->block_k), each = w->block_k / j->path->scale_every;
     const int64_t    end = ds_ceil_div(w->k, BLOCK) * (BLOCK / j->path->scale_every);
 
+    if (wide->row == row) return;
+    wide->row = row;
     for (int64_t i = 0; i < n; i++) {
-        const float s = ds_block_scale(w->scale, w->scale_dtype, scale_row * n + i);
-        for (int64_t e = i * each; e < smaller((i + 1) * each, end); e++) out[e] = s;
+        const float s = ds_block_scale(w->scale, w->scale_dtype, row * n + i);
+        for (int64_t e = i * each; e < smaller((i + 1) * each, end); e++) wide->scale[e] = s;
     }
-    for (int64_t e = n * each; e < end; e++) out[e] = 0.0f;
+    for (int64_t e = n * each; e < end; e++) wide->scale[e] = 0.0f;
 }
 
-/* Scales for rows [o, o + n): only widened anew when a tile leaves the rows of blocks of the one before. */
-static inline void widen(wide_scales *wide, const linear_job *j, int64_t o, int64_t n)
+/* A group of weight rows of a span. */
+static inline __attribute__((always_inline)) void find_rows(ds_dtype format, weight_rows *w, const span *s, int64_t first)
 {
-    const int64_t first = o / j->w->block_n, last = (o + n - 1) / j->w->block_n;
-
-    if (first == wide->first && last == first) return;
-    widen_row(wide->row[0], j, first);
-    if (last > first) widen_row(wide->row[1], j, last);
-    wide->first = last > first ? -1 : first;
-}
-
-static inline const uint8_t *scale_of(const span *s, int64_t row)
-{
-    return row >= s->edge ? s->scale2 : s->scale + row * s->row_scales;
-}
-
-/* The next weight rows of a span, and how many they are: a whole group; or, at the end and where FP8 blocks change, one row,
- * which the kernel then takes for all of its group. */
-static inline __attribute__((always_inline)) int64_t find_rows(ds_dtype format, weight_rows *w, const span *s, int64_t first, int group)
-{
-    const bool    whole = first + group <= s->n_w && (first >= s->edge || first + group <= s->edge);
     const int64_t before = s->begin * s->n_w + first * (s->end - s->begin); /* blocks of this span that were read until now */
 
-    *w = (weight_rows){ s->code + first * s->row_bytes, scale_of(s, first), NULL,
-                        whole ? s->row_bytes : 0, whole ? s->row_scales : 0, s->global };
+    *w = (weight_rows){ s->code + first * s->row_bytes, s->scale + first * s->row_scales, NULL, s->row_bytes, s->row_scales, s->global };
     if (s->ahead) w->fetch = s->code + s->ahead + before * ds_row_bytes(format, BLOCK);
-    return whole ? group : 1;
 }
 
 /* What a group of weight rows starts from. */
@@ -154,13 +135,12 @@ static inline __attribute__((always_inline)) void take_lanes(vf lanes[4][MAX_ROW
         for (int c = 0; c < n; c++) lanes[r][c] = s->start ? v_set(0.0f) : s->lanes[(first + r) * n + c];
 }
 
-/* What becomes of `rows` of a group. Whole sums are stored for all of the group: those of rows not meant are written again later. */
-static inline __attribute__((always_inline)) void give_lanes(const span *s, int64_t first, int64_t rows, int group, int n,
-                                                             vf lanes[4][MAX_ROWS])
+/* What becomes of a group's sums. */
+static inline __attribute__((always_inline)) void give_lanes(const span *s, int64_t first, int group, int n, vf lanes[4][MAX_ROWS])
 {
     if (!s->finish) {
         for (int r = 0; r < group; r++)
-            for (int c = 0; c < n && r < rows; c++) s->lanes[(first + r) * n + c] = lanes[r][c];
+            for (int c = 0; c < n; c++) s->lanes[(first + r) * n + c] = lanes[r][c];
         return;
     }
     float *sum = s->sum + first;
@@ -194,7 +174,7 @@ static inline span find_span(const linear_job *j, int64_t o, int64_t n, int64_t 
 {
     static const uint8_t none[1];
     const ds_weight     *w = j->w;
-    span                 s = { .scale = none, .edge = n, .n_w = n, .row_bytes = ds_row_bytes(w->dtype, w->k) };
+    span                 s = { .scale = none, .n_w = n, .row_bytes = ds_row_bytes(w->dtype, w->k) };
 
     s.code = (const uint8_t *)w->data + o * s.row_bytes;
     s.global = j->x->dtype == DS_F32 ? w->global : 1.0f;
@@ -204,10 +184,8 @@ static inline span find_span(const linear_job *j, int64_t o, int64_t n, int64_t 
         s.scale = (const uint8_t *)w->scale + o * s.row_scales;
         s.ahead_scales = ahead * s.row_scales;
     } else if (w->dtype == DS_E4M3) {
-        widen(wide, j, o, n);
-        s.edge = w->block_n - o % w->block_n;
-        s.scale = (const uint8_t *)wide->row[0];
-        s.scale2 = (const uint8_t *)wide->row[1];
+        widen(wide, j, o / w->block_n);
+        s.scale = (const uint8_t *)wide->scale;
     }
     return s;
 }
@@ -229,14 +207,13 @@ static inline void last_block(const linear_job *j, span_kernel kernel, int n_x, 
         memset(code + r * CODE, 0, (size_t)bytes);
         memcpy(code + r * CODE, whole->code + (first + r) * whole->row_bytes + at * bytes, (size_t)ds_row_bytes(w->dtype, rest));
         memset(scale + r * SCALE, 0, SCALE);
-        if (scales) memcpy(scale + r * SCALE, scale_of(whole, first + r) + at * scales, (size_t)stored);
+        if (scales) memcpy(scale + r * SCALE, whole->scale + (first + r) * whole->row_scales + at * scales, (size_t)stored);
     }
     s.x = (const char *)whole->x + at * packed_block(j->path) * n_x;
     s.code = code;
     s.scale = scale;
     s.row_bytes = CODE;
     s.row_scales = SCALE;
-    s.edge = s.n_w;
     s.begin = 0;
     s.end = 1;
     s.start = at == 0;
@@ -298,7 +275,7 @@ static inline void multiply(const linear_job *j, const span *weights, int64_t o,
 /* Can product() take these? What cannot is rare enough for the scalar definition. */
 static inline bool fits(const ds_weight *w)
 {
-    return w->k <= MAX_K && (w->dtype != DS_E4M3 || (w->block_n >= TILE && w->block_k % MIN_SCALE == 0));
+    return w->k <= MAX_K && (w->dtype != DS_E4M3 || w->block_k % MIN_SCALE == 0);
 }
 
 /* A row is fetched while as many others are read as hold AHEAD_BYTES, or a quarter of all n rows; whole groups, so that each
@@ -329,12 +306,12 @@ static inline int64_t together(int64_t n)
     return n >= MAX_ROWS ? MAX_ROWS : n >= 4 ? 4 : n >= 2 ? 2 : 1;
 }
 
-/* Weight rows of a span for n rows of x: many if they are few and one pass does, so that calls do not count; at most two
- * rows of FP8 blocks. */
-static inline int64_t span_rows(const linear_job *j, int64_t n)
+/* Weight rows of a span that begins at row o, for n rows of x: many if they are few and one pass does, so that calls do not
+ * count; but of one row of FP8 blocks. */
+static inline int64_t span_rows(const linear_job *j, int64_t n, int64_t o)
 {
     const int64_t n_x = together(n), rows = j->w->k / BLOCK <= near_blocks(j->path, n_x) ? SUMS / n_x : TILE;
-    return j->w->dtype == DS_E4M3 && j->w->block_n < rows ? TILE : rows;
+    return j->w->dtype == DS_E4M3 ? smaller(rows, j->w->block_n - o % j->w->block_n) : rows;
 }
 
 /* Pairs [p0, p1) with weight rows [o0, o1). */
@@ -346,7 +323,7 @@ static inline void product(const linear_job *j, int64_t p0, int64_t p1, int64_t 
     const int64_t        ahead = rows_ahead(j->w, o1 - o0);
     int64_t              room = PACKED_BYTES / stride;
 
-    wide.first = -1;
+    wide.row = -1;
     fetch_first(j->w, o0, o1 - o0);
     if (room > MAX_ROWS) room -= room % MAX_ROWS;
     for (int64_t p = p0; p < p1; p += room) {
@@ -357,10 +334,9 @@ static inline void product(const linear_job *j, int64_t p0, int64_t p1, int64_t 
                 j->path->pack(packed + i * stride + c * LANES * 4, n_x, j->x, j->map ? j->map[p + i + c] : p + i + c, j->x0,
                               j->w->k, j->w->dtype);
         }
-        const int64_t rows = span_rows(j, n);
-        for (int64_t o = o0; o < o1; o += rows) {
-            const int64_t n_o = smaller(rows, o1 - o);
-            const span    weights = find_span(j, o, n_o, ahead, &wide);
+        for (int64_t o = o0, n_o; o < o1; o += n_o) {
+            n_o = smaller(span_rows(j, n, o), o1 - o);
+            const span weights = find_span(j, o, n_o, ahead, &wide);
             for (int64_t i = 0, n_x; i < n; i += n_x) {
                 n_x = together(n - i);
                 multiply(j, &weights, o, packed + i * stride, p + i, (int)n_x);
