@@ -17,11 +17,12 @@ typedef struct ds_expert_linear_args {
     int32_t          n_experts;
 } ds_expert_linear_args;
 
-/* A unit is one tile of outputs, for all experts: as many threads as tiles have equal work whatever is routed where. */
-static inline int64_t ds_expert_linear_units(const ds_expert_linear_args *a) { return ds_ceil_div(a->w[0].n, DS_LINEAR_TILE); }
+/* A unit is a few outputs, for all experts: as many threads as units have equal work whatever is routed where. */
+static inline int64_t ds_expert_linear_units(const ds_expert_linear_args *a) { return ds_ceil_div(a->w[0].n, DS_LINEAR_UNIT); }
+
 static inline int64_t ds_expert_linear_grain(const ds_expert_linear_args *a)
 {
-    return ds_ceil_div(1 << 15, DS_LINEAR_TILE * a->w[0].k * a->y.shape[0]); /* each piece begins anew with every expert */
+    return ds_ceil_div(1 << 15, DS_LINEAR_UNIT * a->w[0].k * a->y.shape[0]); /* each piece begins anew with every expert */
 }
 
 #endif

@@ -19,17 +19,17 @@ typedef struct ds_linear_args {
     int32_t   n_groups; /* divides n */
 } ds_linear_args;
 
-enum { DS_LINEAR_TILE = 16 }; /* rows of W that share one pass over x */
+enum { DS_LINEAR_UNIT = 4 }; /* rows of W; kernels take several units together */
 
-/* A unit is one tile of outputs, for all rows of x. */
+/* A unit is a few outputs of a group, for all rows of x. */
 static inline int64_t ds_linear_units(const ds_linear_args *a)
 {
-    return a->n_groups * ds_ceil_div(a->w.n / a->n_groups, DS_LINEAR_TILE);
+    return a->n_groups * ds_ceil_div(a->w.n / a->n_groups, DS_LINEAR_UNIT);
 }
 
 static inline int64_t ds_linear_grain(const ds_linear_args *a)
 {
-    return ds_ceil_div(1 << 14, DS_LINEAR_TILE * a->w.k * a->y.shape[0]); /* some half a microsecond of vector code */
+    return ds_ceil_div(1 << 14, DS_LINEAR_UNIT * a->w.k * a->y.shape[0]); /* some half a microsecond of vector code */
 }
 
 #endif

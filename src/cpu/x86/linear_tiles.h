@@ -22,7 +22,8 @@
 
 enum {
     BLOCK = DS_PIECE,          /* values along k that a kernel takes at a time */
-    TILE = DS_LINEAR_TILE,
+    UNIT = DS_LINEAR_UNIT,
+    TILE = 16,                 /* weight rows that many rows of x share */
     SUMS = TILE * MAX_ROWS,    /* of a span: weight rows times rows of x */
     PACKED_BYTES = 256 << 10,  /* of packed x, on the stack: a quarter of an L2 */
     L1_BYTES = 16 << 10,       /* of packed x between which weight rows change */
@@ -348,13 +349,13 @@ static inline void product(const linear_job *j, int64_t p0, int64_t p1, int64_t 
 /* Units [begin, end) of a linear: in each group their weight rows are neighbours. */
 static inline void linear_units(const linear_path *path, const ds_linear_args *a, int64_t begin, int64_t end)
 {
-    const int64_t per_group = a->w.n / a->n_groups, tiles = ds_ceil_div(per_group, TILE);
+    const int64_t per_group = a->w.n / a->n_groups, units = ds_ceil_div(per_group, UNIT);
 
     while (begin < end) {
-        const int64_t    g = begin / tiles, stop = smaller(end, (g + 1) * tiles);
+        const int64_t    g = begin / units, stop = smaller(end, (g + 1) * units);
         const linear_job j = { path, &a->x, &a->y, NULL, &a->w, g * a->w.k };
-        product(&j, 0, a->y.shape[0], g * per_group + (begin - g * tiles) * TILE,
-                g * per_group + smaller((stop - g * tiles) * TILE, per_group));
+        product(&j, 0, a->y.shape[0], g * per_group + (begin - g * units) * UNIT,
+                g * per_group + smaller((stop - g * units) * UNIT, per_group));
         begin = stop;
     }
 }
@@ -367,7 +368,7 @@ static inline int32_t next_expert(const ds_expert_linear_args *a, int32_t e)
 
 static inline void expert_units(const linear_path *path, const ds_expert_linear_args *a, int64_t begin, int64_t end)
 {
-    const int64_t o0 = begin * TILE, o1 = smaller(end * TILE, a->w[0].n);
+    const int64_t o0 = begin * UNIT, o1 = smaller(end * UNIT, a->w[0].n);
 
     for (int32_t e = next_expert(a, 0), next; e < a->n_experts; e = next) {
         const linear_job j = { path, &a->x, &a->y, a->row, &a->w[e], 0 };
