@@ -5,10 +5,23 @@
 #include "base/pool.h"
 #include "cpu/kernels.h"
 
+enum { MAX_DEFERRED = 8, SLICES_PER_THREAD = 8 };
+
+/* A product that waits. */
+typedef struct deferred {
+    union { ds_linear_args linear; ds_expert_linear_args expert_linear; } args;
+    bool    expert;
+    int64_t units;
+} deferred;
+
 typedef struct cpu_backend {
     ds_backend be; /* first: a ds_backend * is a cpu_backend * */
     ds_pool   *pool;
     ds_kernels kernels;
+    bool       deferring;
+    int        n_deferred;
+    int64_t    n_slices;   /* that every deferred product is cut into */
+    deferred   deferred[MAX_DEFERRED];
 } cpu_backend;
 
 /* For each op: a function that runs a range of it, and one that splits it over the pool. The arguments are copied, so that
@@ -34,6 +47,69 @@ typedef struct cpu_backend {
 DS_OP_LIST(DS_OP)
 #undef DS_OP
 
+/* Slices [begin, end) of every deferred product: all of a slice together costs what any other does. */
+static void run_slices(void *arg, int64_t begin, int64_t end, int thread)
+{
+    const cpu_backend *cpu = arg;
+
+    for (int i = 0; i < cpu->n_deferred; i++) {
+        const deferred *d = &cpu->deferred[i];
+        const int64_t   first = d->units * begin / cpu->n_slices, last = d->units * end / cpu->n_slices;
+        if (first == last) continue;
+        if (d->expert) cpu->kernels.expert_linear(&d->args.expert_linear, first, last, thread);
+        else cpu->kernels.linear(&d->args.linear, first, last, thread);
+    }
+}
+
+static void run_deferred(cpu_backend *cpu)
+{
+    int64_t grains = 0;
+
+    for (int i = 0; i < cpu->n_deferred; i++) {
+        const deferred *d = &cpu->deferred[i];
+        grains += ds_ceil_div(d->units, d->expert ? ds_expert_linear_grain(&d->args.expert_linear) : ds_linear_grain(&d->args.linear));
+    }
+    if (grains > SLICES_PER_THREAD * ds_pool_size(cpu->pool)) grains = SLICES_PER_THREAD * ds_pool_size(cpu->pool);
+    cpu->n_slices = grains;
+    if (cpu->n_deferred > 0) ds_pool_run(cpu->pool, run_slices, cpu, grains, 1);
+    cpu->n_deferred = 0;
+}
+
+static deferred *defer_one(cpu_backend *cpu)
+{
+    if (cpu->n_deferred == MAX_DEFERRED) run_deferred(cpu);
+    return &cpu->deferred[cpu->n_deferred++];
+}
+
+static void linear_or_defer(ds_backend *be, const ds_linear_args *a)
+{
+    cpu_backend *cpu = (cpu_backend *)be;
+
+    if (cpu->deferring) *defer_one(cpu) = (deferred){ .args.linear = *a, .units = ds_linear_units(a) };
+    else run_linear(be, a);
+}
+
+static void expert_linear_or_defer(ds_backend *be, const ds_expert_linear_args *a)
+{
+    cpu_backend *cpu = (cpu_backend *)be;
+
+    if (cpu->deferring) *defer_one(cpu) = (deferred){ .args.expert_linear = *a, .expert = true, .units = ds_expert_linear_units(a) };
+    else run_expert_linear(be, a);
+}
+
+static void cpu_defer(ds_backend *be)
+{
+    ((cpu_backend *)be)->deferring = true;
+}
+
+static void cpu_flush(ds_backend *be)
+{
+    cpu_backend *cpu = (cpu_backend *)be;
+
+    run_deferred(cpu);
+    cpu->deferring = false;
+}
+
 static ds_status cpu_alloc(ds_backend *be, size_t bytes, void **out)
 {
     (void)be;
@@ -56,7 +132,7 @@ static ds_status cpu_copy(ds_backend *be, void *dst, const void *src, size_t byt
 
 static ds_status cpu_sync(ds_backend *be)
 {
-    (void)be;
+    run_deferred((cpu_backend *)be);
     return DSV4_OK;
 }
 
@@ -84,10 +160,12 @@ ds_status ds_cpu_open(ds_backend **out, int n_threads, ds_isa isa)
     }
     ds_kernels_pick(&cpu->kernels, isa);
     cpu->be = (ds_backend){ .name = "cpu", .n_threads = ds_pool_size(cpu->pool), .alloc = cpu_alloc, .release = cpu_release,
-                            .upload = cpu_copy, .download = cpu_copy, .copy = cpu_copy, .sync = cpu_sync, .close = cpu_close };
+                            .upload = cpu_copy, .download = cpu_copy, .copy = cpu_copy, .sync = cpu_sync, .defer = cpu_defer, .flush = cpu_flush, .close = cpu_close };
 #define DS_OP(op) cpu->be.ops.op = run_##op;
     DS_OP_LIST(DS_OP)
 #undef DS_OP
+    cpu->be.ops.linear = linear_or_defer;
+    cpu->be.ops.expert_linear = expert_linear_or_defer;
     *out = &cpu->be;
     return DSV4_OK;
 }

@@ -20,12 +20,22 @@ void ds_layer_forward(ds_ctx *c, ds_tensor x, const ds_layer *l, const ds_kv *kv
 ds_tensor ds_attention_forward(ds_ctx *c, ds_input *h, const ds_attn *a, const ds_kv *kv, const ds_batch *b, const ds_config *m);
 ds_tensor ds_moe_forward(ds_ctx *c, ds_input *h, const ds_moe *moe, const ds_batch *b, const ds_config *m);
 
-/* The batch's completed windows, pooled, normed and rotated: [n_windows, dim]. Remembers the tokens' inputs. */
-ds_tensor ds_compressor_forward(ds_ctx *c, ds_input *h, const ds_compressor *p, const float *rope, const ds_ring *kv_ring,
+/* What a compressor reads of h, F32: [n_tokens, dim] each, or both series of ratio 4. */
+typedef struct ds_series { ds_tensor kv, gate; } ds_series;
+
+ds_series ds_compressor_series(ds_ctx *c, ds_input *h, const ds_compressor *p);
+
+/* The batch's completed windows, pooled, normed and rotated: [n_windows, dim]. Remembers the tokens' series. */
+ds_tensor ds_compressor_forward(ds_ctx *c, const ds_series *s, const ds_compressor *p, const float *rope, const ds_ring *kv_ring,
                                 const ds_ring *gate_ring, const ds_batch *b, const ds_config *m);
 
-/* The compressed rows that each token may read. qr: the query latent. */
-ds_selection ds_indexer_forward(ds_ctx *c, ds_input *h, ds_input *qr, const ds_indexer *x, const float *rope, const ds_kv *kv,
+/* What the indexer reads of h and, in q, of the query latent: [n_tokens, index_n_heads * index_head_dim]. */
+typedef struct ds_index_input { ds_series series; ds_tensor weight, q; } ds_index_input;
+
+ds_index_input ds_indexer_input(ds_ctx *c, ds_input *h, const ds_indexer *x); /* but for q */
+
+/* The compressed rows that each token may read. */
+ds_selection ds_indexer_forward(ds_ctx *c, const ds_index_input *in, const ds_indexer *x, const float *rope, const ds_kv *kv,
                                 const ds_batch *b, const ds_config *m);
 
 /* Streams [n, hc_mult, dim] -> what the LM head reads, [n, dim]. */

@@ -85,3 +85,14 @@ ds_tensor ds_expert_linear(ds_ctx *c, ds_input *x, const int32_t *row, const ds_
     DS_CALL(c, expert_linear, .x = in, .row = row, .offset = r->offset, .w = w, .y = y, .n_experts = r->n_experts);
     return y;
 }
+
+/* A profile wants each op's own time. */
+void ds_defer(ds_ctx *c)
+{
+    if (!c->counting && c->be->defer && !c->be->profile) c->be->defer(c->be);
+}
+
+void ds_flush(ds_ctx *c)
+{
+    if (!c->counting && c->be->flush) c->be->flush(c->be);
+}

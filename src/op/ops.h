@@ -57,6 +57,11 @@ ds_tensor ds_linear_f32(ds_ctx *c, ds_input *x, const ds_weight *w);
 /* Block-diagonal: x [n, n_groups * w.k]; x as it is. */
 ds_tensor ds_linear_grouped(ds_ctx *c, ds_tensor x, const ds_weight *w, int32_t n_groups);
 
+/* Between the two, linears and expert linears may be computed together: nobody reads what they write before ds_flush. It
+ * saves a small model most of the times that its threads wait for each other. Whatever else is called runs at once. */
+void ds_defer(ds_ctx *c);
+void ds_flush(ds_ctx *c);
+
 /* ---- norms and rotations ---- */
 ds_tensor ds_rms_norm(ds_ctx *c, ds_tensor x, const ds_vector *weight, float eps);
 /* The same, and the form of it that w will be fed; y.x stays for those who read it as it is. */
