@@ -89,8 +89,45 @@ static void held_up(void **state)
     ds_pool_close(pool);
 }
 
+static void expect_all(const tally *t)
+{
+    for (int i = 0; i < t->n; i++)
+        if (t->times[i] != 1) fail_msg("%d units: unit %d done %d times", t->n, i, (int)t->times[i]);
+}
+
+/* A loop that begins is done by the others while the caller is elsewhere; what begins next, or runs, ends it first. */
+static void begun(void **state)
+{
+    static tally t[3];
+    ds_pool     *pool;
+    (void)state;
+
+    for (int threads = 1; threads <= 4; threads++) {
+        assert_int_equal(ds_pool_open(&pool, threads), DSV4_OK);
+        ds_pool_end(pool);
+        for (int n = 0; n < 60; n++) {
+            memset(t, 0, sizeof t);
+            for (int i = 0; i < 3; i++) t[i] = (tally){ .n = n + 2 * i, .slow = -1 };
+            ds_pool_begin(pool, count, &t[0], t[0].n, 1);
+            int naps = 0;
+            while (threads > 1 && n > 1 && atomic_load(&t[0].done) < n && ++naps < 10000) nap(1); /* nobody needs the caller */
+            assert_true(naps < 10000);
+            ds_pool_begin(pool, count, &t[1], t[1].n, 1);
+            expect_all(&t[0]);
+            ds_pool_run(pool, count, &t[2], t[2].n, 1);
+            expect_all(&t[1]);
+            expect_all(&t[2]);
+            ds_pool_end(pool);
+        }
+        ds_pool_begin(pool, count, &t[0], 8, 1);
+        ds_pool_close(pool); /* ends it, too */
+        for (int i = 0; i < 8; i++) assert_true(t[0].times[i] >= 1);
+    }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(each_once), cmocka_unit_test(after_sleep), cmocka_unit_test(held_up) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(each_once), cmocka_unit_test(after_sleep), cmocka_unit_test(held_up),
+                                        cmocka_unit_test(begun) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -32,6 +32,7 @@ struct ds_pool {
     int             n_threads, n_started;
     pthread_mutex_t mutex;      /* of all `wake` */
     uint_fast64_t   number;     /* of the last loop */
+    int64_t         open;       /* pieces of the loop that began and did not end; 0: there is none */
     atomic_bool     closing;
     _Alignas(64) atomic_int_fast64_t done; /* pieces finished */
     share           share[];    /* [n_threads]; the first is the caller's */
@@ -111,8 +112,9 @@ static void announce(share *s, int64_t pieces)
     pthread_mutex_unlock(&s->pool->mutex);
 }
 
-void ds_pool_run(ds_pool *pool, ds_pool_fn fn, void *arg, int64_t n, int64_t grain)
+void ds_pool_begin(ds_pool *pool, ds_pool_fn fn, void *arg, int64_t n, int64_t grain)
 {
+    ds_pool_end(pool);
     if (n <= 0) return;
     if (grain < 1) grain = 1;
     if (pool->n_started == 0 || n <= grain) {
@@ -121,7 +123,7 @@ void ds_pool_run(ds_pool *pool, ds_pool_fn fn, void *arg, int64_t n, int64_t gra
     }
     const int64_t wanted = (n + grain - 1) / grain, threads = wanted < pool->n_threads ? wanted : pool->n_threads;
     const int64_t each = (n + threads - 1) / threads;
-    int64_t       piece = (each + PIECES_PER_THREAD - 1) / PIECES_PER_THREAD, total = 0;
+    int64_t       piece = (each + PIECES_PER_THREAD - 1) / PIECES_PER_THREAD;
     if (piece < 2 * grain) piece = 2 * grain; /* what surrounds a piece costs too */
     pool->number++;
     atomic_store_explicit(&pool->done, 0, memory_order_relaxed);
@@ -133,14 +135,26 @@ void ds_pool_run(ds_pool *pool, ds_pool_fn fn, void *arg, int64_t n, int64_t gra
         s->begin = begin;
         s->end = end;
         s->piece = piece;
-        total += pieces;
+        pool->open += pieces;
         announce(s, pieces);
     }
+}
+
+void ds_pool_end(ds_pool *pool)
+{
+    if (pool->open == 0) return;
     work(pool, 0);
-    for (int spins = 0; atomic_load_explicit(&pool->done, memory_order_acquire) < total; spins++) {
+    for (int spins = 0; atomic_load_explicit(&pool->done, memory_order_acquire) < pool->open; spins++) {
         pause_briefly();
         if (spins > SPINS) sched_yield(); /* more threads than cores: let them run */
     }
+    pool->open = 0;
+}
+
+void ds_pool_run(ds_pool *pool, ds_pool_fn fn, void *arg, int64_t n, int64_t grain)
+{
+    ds_pool_begin(pool, fn, arg, n, grain);
+    ds_pool_end(pool);
 }
 
 static size_t pool_bytes(int n_threads)
@@ -186,6 +200,7 @@ ds_status ds_pool_open(ds_pool **out, int n_threads)
 void ds_pool_close(ds_pool *pool)
 {
     if (!pool) return;
+    ds_pool_end(pool);
     atomic_store_explicit(&pool->closing, true, memory_order_release);
     pool->number++;
     for (int i = 1; i <= pool->n_started; i++) announce(&pool->share[i], 0);

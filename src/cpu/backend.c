@@ -61,23 +61,40 @@ static void run_slices(void *arg, int64_t begin, int64_t end, int thread)
     }
 }
 
-static void run_deferred(cpu_backend *cpu)
+static void cpu_start(ds_backend *be)
 {
-    int64_t grains = 0;
+    cpu_backend *cpu = (cpu_backend *)be;
+    int64_t      grains = 0;
 
+    if (!cpu->deferring) return;
+    cpu->deferring = false;
     for (int i = 0; i < cpu->n_deferred; i++) {
         const deferred *d = &cpu->deferred[i];
         grains += ds_ceil_div(d->units, d->expert ? ds_expert_linear_grain(&d->args.expert_linear) : ds_linear_grain(&d->args.linear));
     }
     if (grains > SLICES_PER_THREAD * ds_pool_size(cpu->pool)) grains = SLICES_PER_THREAD * ds_pool_size(cpu->pool);
     cpu->n_slices = grains;
-    if (cpu->n_deferred > 0) ds_pool_run(cpu->pool, run_slices, cpu, grains, 1);
+    ds_pool_begin(cpu->pool, run_slices, cpu, grains, 1);
+}
+
+static void cpu_flush(ds_backend *be)
+{
+    cpu_start(be);
+    ds_pool_end(((cpu_backend *)be)->pool);
+}
+
+static void cpu_defer(ds_backend *be)
+{
+    cpu_backend *cpu = (cpu_backend *)be;
+
+    cpu_flush(be);
+    cpu->deferring = true;
     cpu->n_deferred = 0;
 }
 
 static deferred *defer_one(cpu_backend *cpu)
 {
-    if (cpu->n_deferred == MAX_DEFERRED) run_deferred(cpu);
+    if (cpu->n_deferred == MAX_DEFERRED) cpu_defer(&cpu->be);
     return &cpu->deferred[cpu->n_deferred++];
 }
 
@@ -95,19 +112,6 @@ static void expert_linear_or_defer(ds_backend *be, const ds_expert_linear_args *
 
     if (cpu->deferring) *defer_one(cpu) = (deferred){ .args.expert_linear = *a, .expert = true, .units = ds_expert_linear_units(a) };
     else run_expert_linear(be, a);
-}
-
-static void cpu_defer(ds_backend *be)
-{
-    ((cpu_backend *)be)->deferring = true;
-}
-
-static void cpu_flush(ds_backend *be)
-{
-    cpu_backend *cpu = (cpu_backend *)be;
-
-    run_deferred(cpu);
-    cpu->deferring = false;
 }
 
 static ds_status cpu_alloc(ds_backend *be, size_t bytes, void **out)
@@ -132,7 +136,7 @@ static ds_status cpu_copy(ds_backend *be, void *dst, const void *src, size_t byt
 
 static ds_status cpu_sync(ds_backend *be)
 {
-    run_deferred((cpu_backend *)be);
+    cpu_flush(be);
     return DSV4_OK;
 }
 
@@ -160,7 +164,7 @@ ds_status ds_cpu_open(ds_backend **out, int n_threads, ds_isa isa)
     }
     ds_kernels_pick(&cpu->kernels, isa);
     cpu->be = (ds_backend){ .name = "cpu", .n_threads = ds_pool_size(cpu->pool), .alloc = cpu_alloc, .release = cpu_release,
-                            .upload = cpu_copy, .download = cpu_copy, .copy = cpu_copy, .sync = cpu_sync, .defer = cpu_defer, .flush = cpu_flush, .close = cpu_close };
+                            .upload = cpu_copy, .download = cpu_copy, .copy = cpu_copy, .sync = cpu_sync, .defer = cpu_defer, .start = cpu_start, .flush = cpu_flush, .close = cpu_close };
 #define DS_OP(op) cpu->be.ops.op = run_##op;
     DS_OP_LIST(DS_OP)
 #undef DS_OP

@@ -51,8 +51,9 @@ struct ds_backend {
     ds_status (*download)(ds_backend *be, void *dst, const void *src, size_t bytes);
     ds_status (*copy)(ds_backend *be, void *dst, const void *src, size_t bytes); /* device to device */
     ds_status (*sync)(ds_backend *be);                                       /* wait, and report the first error */
-    void      (*defer)(ds_backend *be);                                      /* linears from here on may wait for flush; NULL: */
-    void      (*flush)(ds_backend *be);                                      /*   they run as they come, both are */
+    void      (*defer)(ds_backend *be);                                      /* ops.h; NULL: linears run as they come */
+    void      (*start)(ds_backend *be);                                      /* NULL if defer is */
+    void      (*flush)(ds_backend *be);                                      /* the same */
     void      (*close)(ds_backend *be);
     struct ds_profile *profile;                                              /* NULL but while one is taken: profile.h */
     ds_ops      ops;

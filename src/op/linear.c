@@ -92,6 +92,11 @@ void ds_defer(ds_ctx *c)
     if (!c->counting && c->be->defer && !c->be->profile) c->be->defer(c->be);
 }
 
+void ds_start(ds_ctx *c)
+{
+    if (!c->counting && c->be->start) c->be->start(c->be);
+}
+
 void ds_flush(ds_ctx *c)
 {
     if (!c->counting && c->be->flush) c->be->flush(c->be);

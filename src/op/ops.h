@@ -57,9 +57,12 @@ ds_tensor ds_linear_f32(ds_ctx *c, ds_input *x, const ds_weight *w);
 /* Block-diagonal: x [n, n_groups * w.k]; x as it is. */
 ds_tensor ds_linear_grouped(ds_ctx *c, ds_tensor x, const ds_weight *w, int32_t n_groups);
 
-/* Between the two, linears and expert linears may be computed together: nobody reads what they write before ds_flush. It
- * saves a small model most of the times that its threads wait for each other. Whatever else is called runs at once. */
+/* From ds_defer to ds_start, linears and expert linears may wait to be computed together, and from there to ds_flush they
+ * may be under way beside what is called: nobody reads what they write, nor changes what they read, before ds_flush. Which
+ * starts them if ds_start did not. It saves a small model most of the times that its threads wait for each other, and gives
+ * them something to do while one of them is busy with a row. All other ops run at once. */
 void ds_defer(ds_ctx *c);
+void ds_start(ds_ctx *c);
 void ds_flush(ds_ctx *c);
 
 /* ---- norms and rotations ---- */
