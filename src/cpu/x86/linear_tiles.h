@@ -322,11 +322,14 @@ static inline void product(const linear_job *j, int64_t p0, int64_t p1, int64_t 
     wide_scales          wide;
     const int64_t        stride = ds_ceil_div(j->w->k, BLOCK) * packed_block(j->path);
     const int64_t        ahead = rows_ahead(j->w, o1 - o0);
-    int64_t              room = PACKED_BYTES / stride;
+    int64_t              room = p1 - p0;
 
     wide.row = -1;
     fetch_first(j->w, o0, o1 - o0);
-    if (room > MAX_ROWS) room -= room % MAX_ROWS;
+    if (room * stride > PACKED_BYTES) {
+        room = PACKED_BYTES / stride;
+        if (room > MAX_ROWS) room -= room % MAX_ROWS;
+    }
     for (int64_t p = p0; p < p1; p += room) {
         const int64_t n = smaller(room, p1 - p);
         for (int64_t i = 0, n_x; i < n; i += n_x) {
