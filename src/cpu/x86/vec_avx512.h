@@ -21,24 +21,38 @@ static inline __mmask16 v_first(int64_t n)
     return n >= LANES ? 0xffff : (__mmask16)((1u << n) - 1);
 }
 
-static inline vf v_load_f32(const void *p, int64_t n) { return _mm512_maskz_loadu_ps(v_first(n), p); }
-static inline vu v_load_u16(const void *p, int64_t n)
+static inline vf v_load_f32(const void *p, int64_t n)
 {
-    return (vu)_mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(v_first(n), p));
+    return n >= LANES ? _mm512_loadu_ps(p) : _mm512_maskz_loadu_ps(v_first(n), p);
 }
+static inline __m256i v_load_16(const void *p, int64_t n)
+{
+    return n >= LANES ? _mm256_loadu_si256(p) : _mm256_maskz_loadu_epi16(v_first(n), p);
+}
+static inline vu v_load_u16(const void *p, int64_t n) { return (vu)_mm512_cvtepu16_epi32(v_load_16(p, n)); }
 static inline vu v_from_bytes(__m128i bytes) { return (vu)_mm512_cvtepu8_epi32(bytes); }
 static inline __m128i v_bytes(vu x) { return _mm512_cvtepi32_epi8((__m512i)x); } /* of values up to 255 */
-static inline vu v_load_u8(const void *p, int64_t n) { return v_from_bytes(_mm_maskz_loadu_epi8(v_first(n), p)); }
-static inline vf v_load_f16(const void *p, int64_t n)
+static inline vu v_load_u8(const void *p, int64_t n)
 {
-    return _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(v_first(n), p));
+    return v_from_bytes(n >= LANES ? _mm_loadu_si128(p) : _mm_maskz_loadu_epi8(v_first(n), p));
 }
-static inline void v_store_f32(void *p, vf x, int64_t n) { _mm512_mask_storeu_ps(p, v_first(n), x); }
+static inline vf v_load_f16(const void *p, int64_t n) { return _mm512_cvtph_ps(v_load_16(p, n)); }
+static inline void v_store_f32(void *p, vf x, int64_t n)
+{
+    if (n >= LANES) _mm512_storeu_ps(p, x);
+    else _mm512_mask_storeu_ps(p, v_first(n), x);
+}
 static inline void v_store_u16(void *p, vu x, int64_t n)
 {
-    _mm256_mask_storeu_epi16(p, v_first(n), _mm512_cvtepi32_epi16((__m512i)x));
+    const __m256i halves = _mm512_cvtepi32_epi16((__m512i)x);
+    if (n >= LANES) _mm256_storeu_si256(p, halves);
+    else _mm256_mask_storeu_epi16(p, v_first(n), halves);
 }
-static inline void v_store_u8(void *p, vu x, int64_t n) { _mm_mask_storeu_epi8(p, v_first(n), v_bytes(x)); }
+static inline void v_store_u8(void *p, vu x, int64_t n)
+{
+    if (n >= LANES) _mm_storeu_si128(p, v_bytes(x));
+    else _mm_mask_storeu_epi8(p, v_first(n), v_bytes(x));
+}
 
 static inline vf v_set(float x) { return _mm512_set1_ps(x); }
 static inline vf v_fma(vf a, vf b, vf c) { return _mm512_fmadd_ps(a, b, c); }
