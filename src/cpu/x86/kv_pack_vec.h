@@ -16,7 +16,7 @@ static void pack_fp8(uint8_t *row, ds_tensor x, int64_t first, const ds_row_form
         *scale++ = s;
     }
     for (int64_t i = 0; i < f->rope_dim; i += LANES)
-        v_store_u16(row + nope + 2 * i, v_to_bf16(v_at(&x, first + nope + i, f->rope_dim - i)), f->rope_dim - i);
+        v_store_high(row + nope + 2 * i, v_to_bf16(v_at(&x, first + nope + i, f->rope_dim - i)), f->rope_dim - i);
     memset(scale, 0, (size_t)(row + f->bytes - scale));
 }
 

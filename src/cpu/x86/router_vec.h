@@ -26,7 +26,7 @@ static inline vf log1p_of(vf e)
 static inline vf score_of(vf z)
 {
     const vf plain = v_sqrt(z), soft = v_sqrt(log1p_of(v_exp(v_min(v_set(20.0f), z))));
-    return (vf)v_pick((vu)(z > 20.0f), (vu)plain, (vu)soft);
+    return (vf)v_less((vu)z, 0x41a00001, (vu)soft, (vu)plain); /* z <= 20, from its bits; NaN is NaN on both sides */
 }
 
 /* The k best of n by s + bias into expert[0, k): an insertion into a short sorted list, lower ids first among equals. */

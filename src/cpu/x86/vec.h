@@ -13,23 +13,20 @@
 typedef int32_t vi __attribute__((vector_size(4 * LANES)));
 
 static inline vu v_u(uint32_t x) { return (vu){ 0 } + x; }
-static inline vu v_pick(vu mask, vu a, vu b) { return (mask & a) | (~mask & b); }
 static inline vf v_abs(vf x) { return (vf)((vu)x & 0x7fffffff); }
 
-/* As ds_f32_to_bf16, in the low halves. */
+/* As ds_f32_to_bf16, in the high halves; what the low ones hold does not count. */
 static inline vu v_to_bf16(vf x)
 {
-    const vu bits = (vu)x, rounded = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;
-    return v_pick((vu)((bits & 0x7fffffff) > 0x7f800000), bits >> 16 | 0x40, rounded);
+    const vu bits = (vu)x;
+    return v_nan(x, bits | 0x400000, bits + 0x7fff + ((bits >> 16) & 1));
 }
-
-static inline vf v_from_bf16(vu x) { return (vf)(x << 16); }
 
 /* Values i, i + 1, ... of an F32, BF16 or F16 array. */
 static inline vf v_load(const void *data, ds_dtype dtype, int64_t i, int64_t n)
 {
     if (dtype == DS_F32) return v_load_f32((const char *)data + 4 * i, n);
-    if (dtype == DS_BF16) return v_from_bf16(v_load_u16((const char *)data + 2 * i, n));
+    if (dtype == DS_BF16) return v_load_bf16((const char *)data + 2 * i, n);
     return v_load_f16((const char *)data + 2 * i, n);
 }
 
@@ -41,19 +38,19 @@ static inline vf v_vec(const ds_vector *v, int64_t i, int64_t n)
 static inline vf v_at(const ds_tensor *t, int64_t i, int64_t n)
 {
     if (t->dtype == DS_F32) return v_load_f32((const float *)t->data + i, n);
-    return v_from_bf16(v_load_u16((const ds_bf16 *)t->data + i, n));
+    return v_load_bf16((const ds_bf16 *)t->data + i, n);
 }
 
 /* x as the tensor holds it. */
 static inline vf v_rounded(const ds_tensor *t, vf x)
 {
-    return t->dtype == DS_F32 ? x : v_from_bf16(v_to_bf16(x));
+    return t->dtype == DS_F32 ? x : (vf)(v_to_bf16(x) & 0xffff0000);
 }
 
 static inline void v_put(const ds_tensor *t, int64_t i, vf x, int64_t n)
 {
     if (t->dtype == DS_F32) v_store_f32((float *)t->data + i, x, n);
-    else v_store_u16((ds_bf16 *)t->data + i, v_to_bf16(x), n);
+    else v_store_high((ds_bf16 *)t->data + i, v_to_bf16(x), n);
 }
 
 /* max |x| over n values; NaN is passed over, as fmaxf does. */
@@ -126,8 +123,7 @@ static inline vu v_to_e4m3(vf x)
     const vu bits = (vu)x, mag = bits & 0x7fffffff;
     const vu small = (vu)((vf)mag * 512.0f + 0x1p23f) & 0xf;                              /* below 2^-6: multiples of 2^-9 */
     const vu large = v_min_u(((mag + 0x7ffff + ((mag >> 20) & 1)) >> 20) - 960, v_u(0x7e)); /* keep three bits */
-    const vu code = v_pick((vu)(mag < 0x3c800000), small, large) | bits >> 31 << 7;
-    return v_pick((vu)(mag > 0x7f800000), v_u(0x7f), code);
+    return v_nan(x, v_u(0x7f), v_less(mag, 0x3c800000, small, large) | bits >> 31 << 7);
 }
 
 static inline vf v_from_e4m3(vu code)
@@ -143,8 +139,7 @@ static inline vu v_to_e2m1(vf x)
     const vu bits = (vu)x, mag = bits & 0x7fffffff;
     const vu small = (vu)((vf)mag * 2.0f + 0x1p23f) & 0x3;
     const vu large = v_min_u(((mag + 0x1fffff + ((mag >> 22) & 1)) >> 22) - 252, v_u(7));
-    const vu code = v_pick((vu)(mag < 0x3f800000), small, large) | bits >> 31 << 3;
-    return v_pick((vu)(mag > 0x7f800000), v_u(7), code);
+    return v_nan(x, v_u(7), v_less(mag, 0x3f800000, small, large) | bits >> 31 << 3);
 }
 
 /* E2M1 codes i, i + 1, ... of a packed row; i even. */
