@@ -15,6 +15,8 @@ typedef __m256d  vd;
 typedef uint32_t vu __attribute__((vector_size(32)));
 typedef int64_t  vl __attribute__((vector_size(32)));
 
+#define V_LANE ((vu){ 0, 1, 2, 3, 4, 5, 6, 7 })
+
 static inline __m256i v_first(int64_t n)
 {
     return _mm256_cmpgt_epi32(_mm256_set1_epi32(n > LANES ? LANES : (int)n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
