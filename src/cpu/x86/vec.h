@@ -10,6 +10,9 @@
 #include "base/fp8.h"
 #include "base/tensor.h"
 
+/* A function of vectors, which a call would send through memory; or of constants, which it would make variables. */
+#define V_INLINE static inline __attribute__((always_inline))
+
 typedef int32_t vi __attribute__((vector_size(4 * LANES)));
 
 static inline vu v_u(uint32_t x) { return (vu){ 0 } + x; }
@@ -53,12 +56,11 @@ static inline void v_put(const ds_tensor *t, int64_t i, vf x, int64_t n)
     else v_store_high((ds_bf16 *)t->data + i, v_to_bf16(x), n);
 }
 
-/* max |x| over n values; NaN is passed over, as fmaxf does. */
-static inline float v_amax(const ds_tensor *t, int64_t i, int64_t n)
+/* The largest lane, in all of them. */
+static inline vu v_top_all(vu x)
 {
-    vf top = v_set(0.0f);
-    for (int64_t j = 0; j < n; j += LANES) top = v_max(v_abs(v_at(t, i + j, n - j)), top);
-    return v_top(top);
+    for (int half = 1; half < LANES; half *= 2) x = v_max_u(x, (vu)v_swap((vf)x, half));
+    return x;
 }
 
 /* sum x^2 over n values: four times LANES sums, added at the end. */
@@ -85,7 +87,7 @@ static inline float v_norm_scale(const ds_tensor *t, int64_t i, int64_t n, float
     const float total = v_sum_squares(t, i, n);
     double      sum = 0.0;
 
-    if (isfinite(total)) return 1.0f / sqrtf(total / (float)n + eps);
+    if (isfinite(total)) return 1.0f / sqrtf(total * (1.0f / (float)n) + eps);
     for (int64_t j = i; j < i + n; j++) sum += (double)ds_at(t, j) * (double)ds_at(t, j);
     return (float)(1.0 / sqrt(sum / (double)n + (double)eps));
 }
@@ -117,13 +119,23 @@ static inline vf v_swiglu(vf gate, vf up, float limit, float weight)
     return weight * (g / (1.0f + v_exp(-g)) * u);
 }
 
+/* 2^e of |x| <= 2^e+1, but no smaller than `normal`, and the float whose last bit is worth as much as a number of `bits` mantissa
+ * bits has for its last one there: adding it to x rounds x. */
+static inline vu v_unit(vf mag, float normal) { return v_max_u((vu)mag, (vu)v_set(normal)) & 0x7f800000; }
+static inline vf v_rounder(vu unit, int bits) { return (vf)(unit + ((23u - (uint32_t)bits) << 23)); }
+
+/* To nearest, ties to even, saturating at `top`; `normal` is the format's smallest normal number. Without the sign. */
+static inline vu v_to_code(vf x, float top, float normal, int bits)
+{
+    const vf mag = v_min(v_abs(x), v_set(top));
+    const vu unit = v_unit(mag, normal), zero = (vu)v_rounder(unit, bits);
+    return (vu)(mag + (vf)zero) - zero + (unit >> (23 - bits)) - (ds_f32_bits(normal) >> (23 - bits));
+}
+
 /* As ds_f32_to_e4m3. */
 static inline vu v_to_e4m3(vf x)
 {
-    const vu bits = (vu)x, mag = bits & 0x7fffffff;
-    const vu small = (vu)((vf)mag * 512.0f + 0x1p23f) & 0xf;                              /* below 2^-6: multiples of 2^-9 */
-    const vu large = v_min_u(((mag + 0x7ffff + ((mag >> 20) & 1)) >> 20) - 960, v_u(0x7e)); /* keep three bits */
-    return v_nan(x, v_u(0x7f), v_less(mag, 0x3c800000, small, large) | bits >> 31 << 7);
+    return v_nan(x, v_u(0x7f), v_to_code(x, 448.0f, 0x1p-6f, 3) | ((vu)x >> 24 & 0x80));
 }
 
 static inline vf v_from_e4m3(vu code)
@@ -133,14 +145,26 @@ static inline vf v_from_e4m3(vu code)
     return (vf)((vu)((vf)bits * 0x1p120f) | nan);
 }
 
-/* As ds_f32_to_e2m1: below 1 multiples of 0.5, above it one bit of the mantissa is kept. */
+/* As ds_f32_to_e2m1, and the number it stands for. */
 static inline vu v_to_e2m1(vf x)
 {
-    const vu bits = (vu)x, mag = bits & 0x7fffffff;
-    const vu small = (vu)((vf)mag * 2.0f + 0x1p23f) & 0x3;
-    const vu large = v_min_u(((mag + 0x1fffff + ((mag >> 22) & 1)) >> 22) - 252, v_u(7));
-    return v_nan(x, v_u(7), v_less(mag, 0x3f800000, small, large) | bits >> 31 << 3);
+    return v_nan(x, v_u(7), v_to_code(x, 6.0f, 1.0f, 1) | ((vu)x >> 28 & 8));
 }
+static inline vf v_round_e2m1(vf x)
+{
+    const vf mag = v_min(v_abs(x), v_set(6.0f)), zero = v_rounder(v_unit(mag, 1.0f), 1);
+    return (vf)v_nan(x, (vu)v_set(6.0f), (vu)(mag + zero - zero) | ((vu)x & 0x80000000));
+}
+
+/* As ds_e8m0_scale: ceil(log2(max(amax, floor) / top)), 1 .. 254; the power of two it stands for, and that one's inverse. */
+static inline vu v_e8m0_scale(vf amax, float top, float floor)
+{
+    return v_min_u(((vu)(v_max(amax, v_set(floor)) * (1.0f / top)) + 0x7fffff) >> 23, v_u(254));
+}
+static inline vu v_fp8_scale(vf amax) { return v_e8m0_scale(amax, 448.0f, 1e-4f); }
+static inline vu v_fp4_scale(vf amax) { return v_e8m0_scale(amax, 6.0f, 6.0f * 0x1p-126f); }
+static inline vf v_e8m0(vu code) { return (vf)(code << 23); }
+static inline vf v_e8m0_inverse(vu code) { return (vf)v_max_u(0x7f000000 - (code << 23), v_u(0x400000)); } /* of 2^127: 2^-127 */
 
 /* E2M1 codes i, i + 1, ... of a packed row; i even. */
 static inline vu v_load_fp4(const uint8_t *row, int64_t i, int64_t n)
