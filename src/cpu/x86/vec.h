@@ -92,31 +92,31 @@ static inline float v_norm_scale(const ds_tensor *t, int64_t i, int64_t n, float
     return (float)(1.0 / sqrt(sum / (double)n + (double)eps));
 }
 
-/* e^x within 1 ulp or so: x = n ln 2 + r, and the polynomial of Cephes for |r| <= ln 2 / 2. */
+/* x[k] = e^x[k] for a constant n <= 4, within 1 ulp or so: x = m ln 2 + r, and the polynomial of Cephes for |r| <= ln 2 / 2. Step by
+ * step: one vector's chain of steps is longer than the processor looks ahead. */
+V_INLINE void v_exps(vf *x, const int n)
+{
+    static const float p[] = { 1.3981999507e-3f, 8.3334519073e-3f, 4.1665795894e-2f, 1.6666665459e-1f, 5.0000001201e-1f };
+    vf m[4], r[4], y[4];
+
+    for (int k = 0; k < n; k++) x[k] = v_min(v_set(89.0f), v_max(v_set(-104.0f), x[k])); /* beyond: infinity and 0; NaN stays */
+    for (int k = 0; k < n; k++) m[k] = v_round(x[k] * 1.44269504f);
+    for (int k = 0; k < n; k++) r[k] = v_fma(m[k], v_set(2.12194440e-4f), v_fma(m[k], v_set(-0.693359375f), x[k]));
+    for (int k = 0; k < n; k++) y[k] = v_set(1.9875691500e-4f);
+    for (int i = 0; i < 5; i++)
+        for (int k = 0; k < n; k++) y[k] = v_fma(y[k], r[k], v_set(p[i]));
+    for (int k = 0; k < n; k++) x[k] = v_scale2(v_fma(y[k], r[k] * r[k], r[k]) + 1.0f, m[k]);
+}
+
 static inline vf v_exp(vf x)
 {
-    x = v_min(v_set(89.0f), v_max(v_set(-104.0f), x)); /* beyond: infinity and 0; NaN stays */
-    const vf n = v_round(x * 1.44269504f);
-    const vf r = v_fma(n, v_set(2.12194440e-4f), v_fma(n, v_set(-0.693359375f), x));
-    vf       p = v_set(1.9875691500e-4f);
-    p = v_fma(p, r, v_set(1.3981999507e-3f));
-    p = v_fma(p, r, v_set(8.3334519073e-3f));
-    p = v_fma(p, r, v_set(4.1665795894e-2f));
-    p = v_fma(p, r, v_set(1.6666665459e-1f));
-    p = v_fma(p, r, v_set(5.0000001201e-1f));
-    return v_scale2(v_fma(p, r * r, r) + 1.0f, n);
+    v_exps(&x, 1);
+    return x;
 }
 
 static inline vf v_sigmoid(vf x)
 {
     return 1.0f / (v_exp(-x) + 1.0f);
-}
-
-/* op/swiglu.h. v_min and v_max give their second operand where one is NaN, so it stays NaN. */
-static inline vf v_swiglu(vf gate, vf up, float limit, float weight)
-{
-    const vf top = v_set(limit), g = v_min(top, gate), u = v_max(-top, v_min(top, up));
-    return weight * (g / (1.0f + v_exp(-g)) * u);
 }
 
 /* 2^e of |x| <= 2^e+1, but no smaller than `normal`, and the float whose last bit is worth as much as a number of `bits` mantissa
