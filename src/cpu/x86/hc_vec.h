@@ -12,8 +12,7 @@ static inline float v_stream_scale(const ds_tensor *x, int64_t i, float eps)
 }
 
 /* y[i] = sum_j weight[j] * x[i][j]; `hc` as a constant where it is known, so that the weights stay in registers. */
-static inline __attribute__((always_inline)) void v_collapse_streams(ds_tensor y, ds_tensor x, int64_t i, const float *weight,
-                                                                     const int64_t hc)
+V_INLINE void v_collapse_streams(ds_tensor y, ds_tensor x, int64_t i, const float *weight, const int64_t hc)
 {
     const int64_t dim = x.shape[2];
 
