@@ -96,15 +96,16 @@ static inline float v_norm_scale(const ds_tensor *t, int64_t i, int64_t n, float
  * step: one vector's chain of steps is longer than the processor looks ahead. */
 V_INLINE void v_exps(vf *x, const int n)
 {
-    static const float p[] = { 1.3981999507e-3f, 8.3334519073e-3f, 4.1665795894e-2f, 1.6666665459e-1f, 5.0000001201e-1f };
     vf m[4], r[4], y[4];
 
     for (int k = 0; k < n; k++) x[k] = v_min(v_set(89.0f), v_max(v_set(-104.0f), x[k])); /* beyond: infinity and 0; NaN stays */
     for (int k = 0; k < n; k++) m[k] = v_round(x[k] * 1.44269504f);
     for (int k = 0; k < n; k++) r[k] = v_fma(m[k], v_set(2.12194440e-4f), v_fma(m[k], v_set(-0.693359375f), x[k]));
-    for (int k = 0; k < n; k++) y[k] = v_set(1.9875691500e-4f);
-    for (int i = 0; i < 5; i++)
-        for (int k = 0; k < n; k++) y[k] = v_fma(y[k], r[k], v_set(p[i]));
+    for (int k = 0; k < n; k++) y[k] = v_fma(v_set(1.9875691500e-4f), r[k], v_set(1.3981999507e-3f));
+    for (int k = 0; k < n; k++) y[k] = v_fma(y[k], r[k], v_set(8.3334519073e-3f));
+    for (int k = 0; k < n; k++) y[k] = v_fma(y[k], r[k], v_set(4.1665795894e-2f));
+    for (int k = 0; k < n; k++) y[k] = v_fma(y[k], r[k], v_set(1.6666665459e-1f));
+    for (int k = 0; k < n; k++) y[k] = v_fma(y[k], r[k], v_set(5.0000001201e-1f));
     for (int k = 0; k < n; k++) x[k] = v_scale2(v_fma(y[k], r[k] * r[k], r[k]) + 1.0f, m[k]);
 }
 
