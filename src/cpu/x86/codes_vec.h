@@ -9,9 +9,6 @@
 
 #include "cpu/x86/vec.h"
 
-/* A call per vector would cost more than what fusing saves. */
-#define V_INLINE static inline __attribute__((always_inline))
-
 /* Values j, j + 1, ... of the row, as its tensor holds them: rounded to its dtype. Lanes from n on are 0. Asked for once each. */
 typedef vf v_source(const void *of, int64_t j, int64_t n);
 
@@ -29,10 +26,10 @@ V_INLINE uint8_t v_block_to_e4m3(uint8_t *code, int64_t n, v_source *source, con
         v[i / LANES] = source(of, k + i, n - i);
         top = v_larger(top, v[i / LANES]);
     }
-    const uint8_t scale = ds_fp8_scale(v_largest(top));
-    const float   inverse = 1.0f / ds_e8m0_to_f32(scale); /* a power of two: exact */
+    const vu scale = v_fp8_scale((vf)v_top_all(top));
+    const vf inverse = v_e8m0_inverse(scale);
     for (int64_t i = 0; i < n; i += LANES) v_store_u8(code + i, v_to_e4m3(v[i / LANES] * inverse), n - i);
-    return scale;
+    return (uint8_t)scale[0];
 }
 
 static inline uint8_t v_block_to_nvfp4(uint8_t *code, const ds_tensor *x, int64_t first, int64_t k, int64_t n, float global)

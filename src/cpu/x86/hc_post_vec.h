@@ -3,8 +3,7 @@
 #include "cpu/x86/vec.h"
 
 /* Token i; `hc` as a constant where it is known, so that the streams stay in registers. */
-static inline __attribute__((always_inline)) void mix_streams(ds_tensor x, ds_tensor y, const float *post, const float *comb, int64_t i,
-                                                              const int64_t hc)
+V_INLINE void mix_streams(ds_tensor x, ds_tensor y, const float *post, const float *comb, int64_t i, const int64_t hc)
 {
     const int64_t dim = x.shape[2];
 

@@ -2,36 +2,56 @@
 #include "cpu/kernels.h"
 #include "cpu/x86/vec.h"
 
+/* The largest |x|, NaN passed over, in all lanes; n is `block`, or less in a row's last block. */
+V_INLINE vf load_block(vf *v, const ds_tensor *x, int64_t first, int64_t n)
+{
+    vf top = v_set(0.0f);
+
+    for (int64_t i = 0; i < n; i += LANES) {
+        v[i / LANES] = v_at(x, first + i, n - i);
+        top = v_max(v_abs(v[i / LANES]), top);
+    }
+    return (vf)v_top_all((vu)top);
+}
+
+V_INLINE uint8_t block_to_fp8(uint8_t *code, const ds_tensor *x, int64_t first, int64_t n)
+{
+    vf       v[DS_BLOCK_KV / LANES];
+    const vu scale = v_fp8_scale(load_block(v, x, first, n));
+
+    for (int64_t i = 0; i < n; i += LANES) v_store_u8(code + i, v_to_e4m3(v[i / LANES] * v_e8m0_inverse(scale)), n - i);
+    return (uint8_t)scale[0];
+}
+
+V_INLINE uint8_t block_to_fp4(uint8_t *row, const ds_tensor *x, int64_t first, int64_t k, int64_t n)
+{
+    vf       v[DS_BLOCK_MXFP4 / LANES];
+    const vu scale = v_fp4_scale(load_block(v, x, first + k, n));
+
+    for (int64_t i = 0; i < n; i += LANES) v_store_fp4(row, k + i, v_to_e2m1(v[i / LANES] * v_e8m0_inverse(scale)), n - i);
+    return (uint8_t)scale[0];
+}
+
 static void pack_fp8(uint8_t *row, ds_tensor x, int64_t first, const ds_row_format *f)
 {
     const int64_t nope = f->dim - f->rope_dim;
     uint8_t      *scale = row + nope + 2 * f->rope_dim;
+    int64_t       k = 0;
 
-    for (int64_t k = 0; k < nope; k += DS_BLOCK_KV) {
-        const int64_t n = nope - k < DS_BLOCK_KV ? nope - k : DS_BLOCK_KV;
-        const uint8_t s = ds_fp8_scale(v_amax(&x, first + k, n));
-        const float   inverse = 1.0f / ds_e8m0_to_f32(s); /* a power of two: exact */
-        for (int64_t i = 0; i < n; i += LANES)
-            v_store_u8(row + k + i, v_to_e4m3(v_at(&x, first + k + i, n - i) * inverse), n - i);
-        *scale++ = s;
-    }
+    for (; k + DS_BLOCK_KV <= nope; k += DS_BLOCK_KV) *scale++ = block_to_fp8(row + k, &x, first + k, DS_BLOCK_KV);
+    if (k < nope) *scale++ = block_to_fp8(row + k, &x, first + k, nope - k);
     for (int64_t i = 0; i < f->rope_dim; i += LANES)
-        v_store_u16(row + nope + 2 * i, v_to_bf16(v_at(&x, first + nope + i, f->rope_dim - i)), f->rope_dim - i);
+        v_store_high(row + nope + 2 * i, v_to_bf16(v_at(&x, first + nope + i, f->rope_dim - i)), f->rope_dim - i);
     memset(scale, 0, (size_t)(row + f->bytes - scale));
 }
 
 static void pack_fp4(uint8_t *row, ds_tensor x, int64_t first, const ds_row_format *f)
 {
     uint8_t *scale = row + (f->dim + 1) / 2;
+    int64_t  k = 0;
 
-    for (int64_t k = 0; k < f->dim; k += DS_BLOCK_MXFP4) {
-        const int64_t n = f->dim - k < DS_BLOCK_MXFP4 ? f->dim - k : DS_BLOCK_MXFP4;
-        const uint8_t s = ds_fp4_scale(v_amax(&x, first + k, n));
-        const float   inverse = 1.0f / ds_e8m0_to_f32(s);
-        for (int64_t i = 0; i < n; i += LANES)
-            v_store_fp4(row, k + i, v_to_e2m1(v_at(&x, first + k + i, n - i) * inverse), n - i);
-        *scale++ = s;
-    }
+    for (; k + DS_BLOCK_MXFP4 <= f->dim; k += DS_BLOCK_MXFP4) *scale++ = block_to_fp4(row, &x, first, k, DS_BLOCK_MXFP4);
+    if (k < f->dim) *scale = block_to_fp4(row, &x, first, k, f->dim - k);
 }
 
 void DS_VARIANT(kv_pack)(const ds_kv_pack_args *a, int64_t begin, int64_t end, int thread)

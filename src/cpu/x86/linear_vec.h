@@ -17,7 +17,7 @@ enum { MAX_ROWS = 4 };
 
 /* LANES whole values at p: no masks. */
 static inline vf w_f32(const void *p) { return v_load_f32(p, LANES); }
-static inline vf w_bf16(const void *p) { return v_from_bf16(v_load_u16(p, LANES)); }
+static inline vf w_bf16(const void *p) { return v_load_bf16(p, LANES); }
 static inline vf w_f16(const void *p) { return v_load_f16(p, LANES); }
 static inline vf w_e4m3(const void *p) { return v_from_e4m3(v_load_u8(p, LANES)); }
 

@@ -26,7 +26,7 @@ static inline vf log1p_of(vf e)
 static inline vf score_of(vf z)
 {
     const vf plain = v_sqrt(z), soft = v_sqrt(log1p_of(v_exp(v_min(v_set(20.0f), z))));
-    return (vf)v_pick((vu)(z > 20.0f), (vu)plain, (vu)soft);
+    return (vf)v_less((vu)z, 0x41a00001, (vu)soft, (vu)plain); /* z <= 20, from its bits; NaN is NaN on both sides */
 }
 
 /* The k best of n by s + bias into expert[0, k): an insertion into a short sorted list, lower ids first among equals. */
@@ -38,15 +38,16 @@ static void pick_best(const ds_router_args *a, const float *z, int64_t n, int32_
     for (int64_t first = 0; first < n; first += LANES) {
         v_store_f32(key, score_of(v_load_f32(z + first, n - first)) + v_vec(&a->bias, first, n - first), LANES);
         for (int32_t e = (int32_t)first; e < n && e < first + LANES; e++) {
-            int32_t at = found;
-            while (at > 0 && key[e - first] > best[at - 1]) at--;
-            if (at == a->k) continue;
+            const float new = key[e - first];
+            int32_t     at = found;
+            if (found == a->k && !(new > best[found - 1])) continue; /* most of many experts */
+            while (at > 0 && new > best[at - 1]) at--;
             if (found < a->k) found++;
             for (int32_t j = found - 1; j > at; j--) {
                 best[j] = best[j - 1];
                 expert[j] = expert[j - 1];
             }
-            best[at] = key[e - first];
+            best[at] = new;
             expert[at] = e;
         }
     }

@@ -21,7 +21,7 @@ static inline void v_row_unpack(float *out, const uint8_t *row, const ds_row_for
         }
         v_store_f32(out + dim, v_set(0.0f), LANES);
         for (int64_t i = 0; i < f->rope_dim; i += LANES) /* may begin inside a vector: overwrites its zeros */
-            v_store_f32(out + nope + i, v_from_bf16(v_load_u16(row + nope + 2 * i, f->rope_dim - i)), LANES);
+            v_store_f32(out + nope + i, v_load_bf16(row + nope + 2 * i, f->rope_dim - i), LANES);
     } else {
         const uint8_t *scale = row + (dim + 1) / 2;
         for (int64_t i = 0; i < dim; i += LANES)

@@ -10,26 +10,26 @@
 #include "base/fp8.h"
 #include "base/tensor.h"
 
+/* A function of vectors, which a call would send through memory; or of constants, which it would make variables. */
+#define V_INLINE static inline __attribute__((always_inline))
+
 typedef int32_t vi __attribute__((vector_size(4 * LANES)));
 
 static inline vu v_u(uint32_t x) { return (vu){ 0 } + x; }
-static inline vu v_pick(vu mask, vu a, vu b) { return (mask & a) | (~mask & b); }
 static inline vf v_abs(vf x) { return (vf)((vu)x & 0x7fffffff); }
 
-/* As ds_f32_to_bf16, in the low halves. */
+/* As ds_f32_to_bf16, in the high halves; what the low ones hold does not count. */
 static inline vu v_to_bf16(vf x)
 {
-    const vu bits = (vu)x, rounded = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;
-    return v_pick((vu)((bits & 0x7fffffff) > 0x7f800000), bits >> 16 | 0x40, rounded);
+    const vu bits = (vu)x;
+    return v_nan(x, bits | 0x400000, bits + 0x7fff + ((bits >> 16) & 1));
 }
-
-static inline vf v_from_bf16(vu x) { return (vf)(x << 16); }
 
 /* Values i, i + 1, ... of an F32, BF16 or F16 array. */
 static inline vf v_load(const void *data, ds_dtype dtype, int64_t i, int64_t n)
 {
     if (dtype == DS_F32) return v_load_f32((const char *)data + 4 * i, n);
-    if (dtype == DS_BF16) return v_from_bf16(v_load_u16((const char *)data + 2 * i, n));
+    if (dtype == DS_BF16) return v_load_bf16((const char *)data + 2 * i, n);
     return v_load_f16((const char *)data + 2 * i, n);
 }
 
@@ -41,27 +41,26 @@ static inline vf v_vec(const ds_vector *v, int64_t i, int64_t n)
 static inline vf v_at(const ds_tensor *t, int64_t i, int64_t n)
 {
     if (t->dtype == DS_F32) return v_load_f32((const float *)t->data + i, n);
-    return v_from_bf16(v_load_u16((const ds_bf16 *)t->data + i, n));
+    return v_load_bf16((const ds_bf16 *)t->data + i, n);
 }
 
 /* x as the tensor holds it. */
 static inline vf v_rounded(const ds_tensor *t, vf x)
 {
-    return t->dtype == DS_F32 ? x : v_from_bf16(v_to_bf16(x));
+    return t->dtype == DS_F32 ? x : (vf)(v_to_bf16(x) & 0xffff0000);
 }
 
 static inline void v_put(const ds_tensor *t, int64_t i, vf x, int64_t n)
 {
     if (t->dtype == DS_F32) v_store_f32((float *)t->data + i, x, n);
-    else v_store_u16((ds_bf16 *)t->data + i, v_to_bf16(x), n);
+    else v_store_high((ds_bf16 *)t->data + i, v_to_bf16(x), n);
 }
 
-/* max |x| over n values; NaN is passed over, as fmaxf does. */
-static inline float v_amax(const ds_tensor *t, int64_t i, int64_t n)
+/* The largest lane, in all of them. */
+static inline vu v_top_all(vu x)
 {
-    vf top = v_set(0.0f);
-    for (int64_t j = 0; j < n; j += LANES) top = v_max(v_abs(v_at(t, i + j, n - j)), top);
-    return v_top(top);
+    for (int half = 1; half < LANES; half *= 2) x = v_max_u(x, (vu)v_swap((vf)x, half));
+    return x;
 }
 
 /* sum x^2 over n values: four times LANES sums, added at the end. */
@@ -88,24 +87,32 @@ static inline float v_norm_scale(const ds_tensor *t, int64_t i, int64_t n, float
     const float total = v_sum_squares(t, i, n);
     double      sum = 0.0;
 
-    if (isfinite(total)) return 1.0f / sqrtf(total / (float)n + eps);
+    if (isfinite(total)) return 1.0f / sqrtf(total * (1.0f / (float)n) + eps);
     for (int64_t j = i; j < i + n; j++) sum += (double)ds_at(t, j) * (double)ds_at(t, j);
     return (float)(1.0 / sqrt(sum / (double)n + (double)eps));
 }
 
-/* e^x within 1 ulp or so: x = n ln 2 + r, and the polynomial of Cephes for |r| <= ln 2 / 2. */
+/* x[k] = e^x[k] for a constant n <= 4, within 1 ulp or so: x = m ln 2 + r, and the polynomial of Cephes for |r| <= ln 2 / 2. Step by
+ * step: one vector's chain of steps is longer than the processor looks ahead. */
+V_INLINE void v_exps(vf *x, const int n)
+{
+    vf m[4], r[4], y[4];
+
+    for (int k = 0; k < n; k++) x[k] = v_min(v_set(89.0f), v_max(v_set(-104.0f), x[k])); /* beyond: infinity and 0; NaN stays */
+    for (int k = 0; k < n; k++) m[k] = v_round(x[k] * 1.44269504f);
+    for (int k = 0; k < n; k++) r[k] = v_fma(m[k], v_set(2.12194440e-4f), v_fma(m[k], v_set(-0.693359375f), x[k]));
+    for (int k = 0; k < n; k++) y[k] = v_fma(v_set(1.9875691500e-4f), r[k], v_set(1.3981999507e-3f));
+    for (int k = 0; k < n; k++) y[k] = v_fma(y[k], r[k], v_set(8.3334519073e-3f));
+    for (int k = 0; k < n; k++) y[k] = v_fma(y[k], r[k], v_set(4.1665795894e-2f));
+    for (int k = 0; k < n; k++) y[k] = v_fma(y[k], r[k], v_set(1.6666665459e-1f));
+    for (int k = 0; k < n; k++) y[k] = v_fma(y[k], r[k], v_set(5.0000001201e-1f));
+    for (int k = 0; k < n; k++) x[k] = v_scale2(v_fma(y[k], r[k] * r[k], r[k]) + 1.0f, m[k]);
+}
+
 static inline vf v_exp(vf x)
 {
-    x = v_min(v_set(89.0f), v_max(v_set(-104.0f), x)); /* beyond: infinity and 0; NaN stays */
-    const vf n = v_round(x * 1.44269504f);
-    const vf r = v_fma(n, v_set(2.12194440e-4f), v_fma(n, v_set(-0.693359375f), x));
-    vf       p = v_set(1.9875691500e-4f);
-    p = v_fma(p, r, v_set(1.3981999507e-3f));
-    p = v_fma(p, r, v_set(8.3334519073e-3f));
-    p = v_fma(p, r, v_set(4.1665795894e-2f));
-    p = v_fma(p, r, v_set(1.6666665459e-1f));
-    p = v_fma(p, r, v_set(5.0000001201e-1f));
-    return v_scale2(v_fma(p, r * r, r) + 1.0f, n);
+    v_exps(&x, 1);
+    return x;
 }
 
 static inline vf v_sigmoid(vf x)
@@ -113,21 +120,23 @@ static inline vf v_sigmoid(vf x)
     return 1.0f / (v_exp(-x) + 1.0f);
 }
 
-/* op/swiglu.h. v_min and v_max give their second operand where one is NaN, so it stays NaN. */
-static inline vf v_swiglu(vf gate, vf up, float limit, float weight)
+/* 2^e of |x| <= 2^e+1, but no smaller than `normal`, and the float whose last bit is worth as much as a number of `bits` mantissa
+ * bits has for its last one there: adding it to x rounds x. */
+static inline vu v_unit(vf mag, float normal) { return v_max_u((vu)mag, (vu)v_set(normal)) & 0x7f800000; }
+static inline vf v_rounder(vu unit, int bits) { return (vf)(unit + ((23u - (uint32_t)bits) << 23)); }
+
+/* To nearest, ties to even, saturating at `top`; `normal` is the format's smallest normal number. Without the sign. */
+static inline vu v_to_code(vf x, float top, float normal, int bits)
 {
-    const vf top = v_set(limit), g = v_min(top, gate), u = v_max(-top, v_min(top, up));
-    return weight * (g / (1.0f + v_exp(-g)) * u);
+    const vf mag = v_min(v_abs(x), v_set(top));
+    const vu unit = v_unit(mag, normal), zero = (vu)v_rounder(unit, bits);
+    return (vu)(mag + (vf)zero) - zero + (unit >> (23 - bits)) - (ds_f32_bits(normal) >> (23 - bits));
 }
 
 /* As ds_f32_to_e4m3. */
 static inline vu v_to_e4m3(vf x)
 {
-    const vu bits = (vu)x, mag = bits & 0x7fffffff;
-    const vu small = (vu)((vf)mag * 512.0f + 0x1p23f) & 0xf;                              /* below 2^-6: multiples of 2^-9 */
-    const vu large = v_min_u(((mag + 0x7ffff + ((mag >> 20) & 1)) >> 20) - 960, v_u(0x7e)); /* keep three bits */
-    const vu code = v_pick((vu)(mag < 0x3c800000), small, large) | bits >> 31 << 7;
-    return v_pick((vu)(mag > 0x7f800000), v_u(0x7f), code);
+    return v_nan(x, v_u(0x7f), v_to_code(x, 448.0f, 0x1p-6f, 3) | ((vu)x >> 24 & 0x80));
 }
 
 static inline vf v_from_e4m3(vu code)
@@ -137,15 +146,26 @@ static inline vf v_from_e4m3(vu code)
     return (vf)((vu)((vf)bits * 0x1p120f) | nan);
 }
 
-/* As ds_f32_to_e2m1: below 1 multiples of 0.5, above it one bit of the mantissa is kept. */
+/* As ds_f32_to_e2m1, and the number it stands for. */
 static inline vu v_to_e2m1(vf x)
 {
-    const vu bits = (vu)x, mag = bits & 0x7fffffff;
-    const vu small = (vu)((vf)mag * 2.0f + 0x1p23f) & 0x3;
-    const vu large = v_min_u(((mag + 0x1fffff + ((mag >> 22) & 1)) >> 22) - 252, v_u(7));
-    const vu code = v_pick((vu)(mag < 0x3f800000), small, large) | bits >> 31 << 3;
-    return v_pick((vu)(mag > 0x7f800000), v_u(7), code);
+    return v_nan(x, v_u(7), v_to_code(x, 6.0f, 1.0f, 1) | ((vu)x >> 28 & 8));
 }
+static inline vf v_round_e2m1(vf x)
+{
+    const vf mag = v_min(v_abs(x), v_set(6.0f)), zero = v_rounder(v_unit(mag, 1.0f), 1);
+    return (vf)v_nan(x, (vu)v_set(6.0f), (vu)(mag + zero - zero) | ((vu)x & 0x80000000));
+}
+
+/* As ds_e8m0_scale: ceil(log2(max(amax, floor) / top)), 1 .. 254; the power of two it stands for, and that one's inverse. */
+static inline vu v_e8m0_scale(vf amax, float top, float floor)
+{
+    return v_min_u(((vu)(v_max(amax, v_set(floor)) * (1.0f / top)) + 0x7fffff) >> 23, v_u(254));
+}
+static inline vu v_fp8_scale(vf amax) { return v_e8m0_scale(amax, 448.0f, 1e-4f); }
+static inline vu v_fp4_scale(vf amax) { return v_e8m0_scale(amax, 6.0f, 6.0f * 0x1p-126f); }
+static inline vf v_e8m0(vu code) { return (vf)(code << 23); }
+static inline vf v_e8m0_inverse(vu code) { return (vf)v_max_u(0x7f000000 - (code << 23), v_u(0x400000)); } /* of 2^127: 2^-127 */
 
 /* E2M1 codes i, i + 1, ... of a packed row; i even. */
 static inline vu v_load_fp4(const uint8_t *row, int64_t i, int64_t n)

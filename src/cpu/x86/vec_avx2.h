@@ -15,6 +15,8 @@ typedef __m256d  vd;
 typedef uint32_t vu __attribute__((vector_size(32)));
 typedef int64_t  vl __attribute__((vector_size(32)));
 
+#define V_LANE ((vu){ 0, 1, 2, 3, 4, 5, 6, 7 })
+
 static inline __m256i v_first(int64_t n)
 {
     return _mm256_cmpgt_epi32(_mm256_set1_epi32(n > LANES ? LANES : (int)n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
@@ -36,7 +38,7 @@ static inline vf v_load_f32(const void *p, int64_t n)
 {
     return n >= LANES ? _mm256_loadu_ps(p) : _mm256_maskload_ps(p, v_first(n));
 }
-static inline vu v_load_u16(const void *p, int64_t n) { return (vu)_mm256_cvtepu16_epi32(v_load_16(p, n)); }
+static inline vf v_load_bf16(const void *p, int64_t n) { return (vf)_mm256_slli_epi32(_mm256_cvtepu16_epi32(v_load_16(p, n)), 16); }
 static inline vu v_from_bytes(__m128i bytes) { return (vu)_mm256_cvtepu8_epi32(bytes); }
 static inline vu v_load_u8(const void *p, int64_t n)
 {
@@ -57,9 +59,9 @@ static inline __m128i v_bytes(vu x)
     const __m128i halves = v_halves(x);
     return _mm_packus_epi16(halves, _mm_setzero_si128());
 }
-static inline void v_store_u16(void *p, vu x, int64_t n)
+static inline void v_store_high(void *p, vu x, int64_t n)
 {
-    const __m128i halves = v_halves(x);
+    const __m128i halves = v_halves(x >> 16);
     if (n >= LANES) _mm_storeu_si128(p, halves);
     else memcpy(p, &halves, (size_t)n * 2);
 }
@@ -76,6 +78,14 @@ static inline vf v_max(vf a, vf b) { return _mm256_max_ps(a, b); }
 static inline vf v_min(vf a, vf b) { return _mm256_min_ps(a, b); }
 static inline vu v_min_u(vu a, vu b) { return (vu)_mm256_min_epu32((__m256i)a, (__m256i)b); }
 static inline vu v_max_u(vu a, vu b) { return (vu)_mm256_max_epu32((__m256i)a, (__m256i)b); }
+static inline vu v_less(vu a, uint32_t b, vu yes, vu no)
+{
+    return (vu)_mm256_blendv_epi8((__m256i)no, (__m256i)yes, _mm256_cmpgt_epi32(_mm256_set1_epi32((int)b), (__m256i)a));
+}
+static inline vu v_nan(vf x, vu yes, vu no)
+{
+    return (vu)_mm256_blendv_ps((vf)no, (vf)yes, _mm256_cmp_ps(x, x, _CMP_UNORD_Q));
+}
 static inline vf v_sqrt(vf x) { return _mm256_sqrt_ps(x); }
 static inline vf v_round(vf x) { return _mm256_round_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
 static inline vf v_float(vu x) { return _mm256_cvtepi32_ps((__m256i)x); }

@@ -16,29 +16,49 @@ typedef __m512d  vd; /* LANES / 2 doubles */
 typedef uint32_t vu __attribute__((vector_size(64)));
 typedef int64_t  vl __attribute__((vector_size(64)));
 
+#define V_LANE ((vu){ 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15 })
+
 static inline __mmask16 v_first(int64_t n)
 {
     return n >= LANES ? 0xffff : (__mmask16)((1u << n) - 1);
 }
 
-static inline vf v_load_f32(const void *p, int64_t n) { return _mm512_maskz_loadu_ps(v_first(n), p); }
-static inline vu v_load_u16(const void *p, int64_t n)
+static inline vf v_load_f32(const void *p, int64_t n)
 {
-    return (vu)_mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(v_first(n), p));
+    return n >= LANES ? _mm512_loadu_ps(p) : _mm512_maskz_loadu_ps(v_first(n), p);
+}
+static inline __m256i v_load_16(const void *p, int64_t n)
+{
+    return n >= LANES ? _mm256_loadu_si256(p) : _mm256_maskz_loadu_epi16(v_first(n), p);
+}
+static inline vf v_load_bf16(const void *p, int64_t n) /* half l into the high half of lane l: one shuffle, no shift */
+{
+    return (vf)_mm512_maskz_permutexvar_epi16(0xaaaaaaaa, (__m512i)(V_LANE << 16), _mm512_castsi256_si512(v_load_16(p, n)));
 }
 static inline vu v_from_bytes(__m128i bytes) { return (vu)_mm512_cvtepu8_epi32(bytes); }
 static inline __m128i v_bytes(vu x) { return _mm512_cvtepi32_epi8((__m512i)x); } /* of values up to 255 */
-static inline vu v_load_u8(const void *p, int64_t n) { return v_from_bytes(_mm_maskz_loadu_epi8(v_first(n), p)); }
-static inline vf v_load_f16(const void *p, int64_t n)
+static inline vu v_load_u8(const void *p, int64_t n)
 {
-    return _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(v_first(n), p));
+    return v_from_bytes(n >= LANES ? _mm_loadu_si128(p) : _mm_maskz_loadu_epi8(v_first(n), p));
 }
-static inline void v_store_f32(void *p, vf x, int64_t n) { _mm512_mask_storeu_ps(p, v_first(n), x); }
-static inline void v_store_u16(void *p, vu x, int64_t n)
+static inline vf v_load_f16(const void *p, int64_t n) { return _mm512_cvtph_ps(v_load_16(p, n)); }
+static inline void v_store_f32(void *p, vf x, int64_t n)
 {
-    _mm256_mask_storeu_epi16(p, v_first(n), _mm512_cvtepi32_epi16((__m512i)x));
+    if (n >= LANES) _mm512_storeu_ps(p, x);
+    else _mm512_mask_storeu_ps(p, v_first(n), x);
 }
-static inline void v_store_u8(void *p, vu x, int64_t n) { _mm_mask_storeu_epi8(p, v_first(n), v_bytes(x)); }
+static inline void v_store_high(void *p, vu x, int64_t n) /* the high halves */
+{
+    const __m512i odd = (__m512i)(V_LANE * 0x40004 + 0x30001); /* 1, 3, 5 ..: modulo 32 */
+    const __m256i halves = _mm512_castsi512_si256(_mm512_permutexvar_epi16(odd, (__m512i)x));
+    if (n >= LANES) _mm256_storeu_si256(p, halves);
+    else _mm256_mask_storeu_epi16(p, v_first(n), halves);
+}
+static inline void v_store_u8(void *p, vu x, int64_t n)
+{
+    if (n >= LANES) _mm_storeu_si128(p, v_bytes(x));
+    else _mm_mask_storeu_epi8(p, v_first(n), v_bytes(x));
+}
 
 static inline vf v_set(float x) { return _mm512_set1_ps(x); }
 static inline vf v_fma(vf a, vf b, vf c) { return _mm512_fmadd_ps(a, b, c); }
@@ -46,6 +66,14 @@ static inline vf v_max(vf a, vf b) { return _mm512_max_ps(a, b); } /* b where on
 static inline vf v_min(vf a, vf b) { return _mm512_min_ps(a, b); } /* the same */
 static inline vu v_min_u(vu a, vu b) { return (vu)_mm512_min_epu32((__m512i)a, (__m512i)b); }
 static inline vu v_max_u(vu a, vu b) { return (vu)_mm512_max_epu32((__m512i)a, (__m512i)b); }
+static inline vu v_less(vu a, uint32_t b, vu yes, vu no) /* yes where a < b, as signed integers */
+{
+    return (vu)_mm512_mask_blend_epi32(_mm512_cmplt_epi32_mask((__m512i)a, _mm512_set1_epi32((int)b)), (__m512i)no, (__m512i)yes);
+}
+static inline vu v_nan(vf x, vu yes, vu no) /* yes where x is NaN */
+{
+    return (vu)_mm512_mask_blend_epi32(_mm512_cmp_ps_mask(x, x, _CMP_UNORD_Q), (__m512i)no, (__m512i)yes);
+}
 static inline vf v_sqrt(vf x) { return _mm512_sqrt_ps(x); }
 static inline vf v_round(vf x) { return _mm512_roundscale_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
 static inline vf v_float(vu x) { return _mm512_cvtepi32_ps((__m512i)x); } /* of signed integers */
