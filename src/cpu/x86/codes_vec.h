@@ -9,9 +9,6 @@
 
 #include "cpu/x86/vec.h"
 
-/* A call per vector would cost more than what fusing saves. */
-#define V_INLINE static inline __attribute__((always_inline))
-
 /* Values j, j + 1, ... of the row, as its tensor holds them: rounded to its dtype. Lanes from n on are 0. Asked for once each. */
 typedef vf v_source(const void *of, int64_t j, int64_t n);
 

@@ -10,6 +10,9 @@
 #include "base/fp8.h"
 #include "base/tensor.h"
 
+/* Where a call per vector would cost more than what it does. */
+#define V_INLINE static inline __attribute__((always_inline))
+
 typedef int32_t vi __attribute__((vector_size(4 * LANES)));
 
 static inline vu v_u(uint32_t x) { return (vu){ 0 } + x; }
