@@ -1,4 +1,5 @@
-/* attention.c - window only, all compressed rows, selected ones; rings that wrap, runs longer than the window, sinks. */
+/* attention.c - window only, all compressed rows, selected ones; rings that wrap, runs longer than the window, sinks,
+ * any codes and scales. */
 #include <math.h>
 
 #include "check.h"
@@ -38,7 +39,25 @@ typedef struct shape {
     int32_t     dim, rope_dim, window, top_k, heads_per_unit;
     int         reads;
     float       sink, q_scale;
+    uint8_t     low, high; /* FP8 rows of any codes, with scales in this range; 0: as packed */
 } shape;
+
+/* Codes and scales that no quantiser leaves. Some rows have NaN among them. */
+static void scramble(check *c, uint8_t *rows, int64_t n, const shape *s)
+{
+    const ds_row_format f = ds_row_format_of(s->row, s->dim, s->rope_dim);
+    const int64_t       nope = s->dim - s->rope_dim, scales = nope + 2 * s->rope_dim;
+    check_random        r = check_seed(c);
+
+    for (int64_t i = 0; i < n; i++, rows += f.bytes) {
+        for (int64_t j = 0; j < nope; j++) {
+            rows[j] = (uint8_t)check_below(&r, 256);
+            if ((rows[j] & 0x7f) == 0x7f && i % 61 != 7) rows[j] ^= 1;
+        }
+        for (int64_t j = 0; j < ds_ceil_div(nope, DS_BLOCK_KV); j++)
+            rows[scales + j] = (uint8_t)(s->low + check_below(&r, s->high - s->low + 1));
+    }
+}
 
 static void run(check *c, const shape *s, const check_run_of *runs, int32_t n_runs, check_kind kind)
 {
@@ -58,6 +77,11 @@ static void run(check *c, const shape *s, const check_run_of *runs, int32_t n_ru
         a.rows = check_rows(c, n, &format, kind);
         a.ring = check_ring(c, b, s->window + 16, &format, kind);
         if (s->reads != WINDOW) a.pages = check_pages(c, b, a.ratio, &format, kind);
+        if (s->high) {
+            scramble(c, (uint8_t *)(uintptr_t)a.rows, n, s);
+            scramble(c, a.ring.data, (b->n_runs + 1) * a.ring.length, s);
+            if (a.pages.data) scramble(c, a.pages.data, (int64_t)check_batch_blocks(b) * a.pages.per_block, s);
+        }
         if (s->reads == SELECTED) {
             int32_t     *selected = check_in(c, n * s->top_k * 4, 4), *count = check_in(c, n * 4, 4);
             check_random r = check_seed(c);
@@ -106,13 +130,23 @@ void check_attention(check *c)
                     const bool loud = (s + b) % 2;
                     shape      a = { t & 1 ? DS_BF16 : DS_F32, t & 2 ? DS_ROW_FP8 : DS_ROW_F32, sizes[s].heads, sizes[s].dim,
                                      sizes[s].rope_dim, sizes[s].window, s % 2 ? 7 : 40, sizes[s].per_unit, r, sinks[(s + t) % 3],
-                                     loud ? 8.0f : 1.0f };
+                                     loud ? 8.0f : 1.0f, 0, 0 };
                     check_case(c, "%s %s heads=%d dim=%d window=%d %s %s rows sink=%g q*%g %s", steps[b].name, reads[r], (int)a.heads,
                                (int)a.dim, (int)a.window, t & 1 ? "BF16" : "F32", t & 2 ? "FP8" : "F32", (double)a.sink,
                                (double)a.q_scale, check_kind_names[kind]);
                     run(c, &a, steps[b].runs, steps[b].n, (check_kind)kind);
                 }
-    shape a = { DS_BF16, DS_ROW_FP8, 64, 512, 64, 128, 512, 8, SELECTED, 0.0f, 1.0f };
+    static const struct { uint8_t low, high; float q_scale; } scales[] = { /* around 1; what leaves normal numbers; the largest */
+        { 110, 128, 0x1p-9f }, { 10, 20, 1.0f }, { 0, 12, 1.0f }, { 225, 235, 0x1p-112f } };
+    for (int s = 0; s < 5; s++)
+        for (int k = 0; k < 4; k++) {
+            const shape any = { DS_BF16, DS_ROW_FP8, sizes[s].heads, sizes[s].dim, sizes[s].rope_dim, sizes[s].window, 7,
+                                sizes[s].per_unit, ALL, 0.0f, scales[k].q_scale, scales[k].low, scales[k].high };
+            check_case(c, "mixed heads=%d dim=%d any FP8 codes, scales 2^%d to 2^%d", (int)any.heads, (int)any.dim, any.low - 127, any.high - 127);
+            run(c, &any, mixed, 4, CHECK_NORMAL);
+        }
+    shape a = { .dtype = DS_BF16, .row = DS_ROW_FP8, .heads = 64, .dim = 512, .rope_dim = 64, .window = 128, .top_k = 512,
+                .heads_per_unit = 8, .reads = SELECTED, .q_scale = 1.0f };
     check_case_timed(c, "decode selected heads=64 dim=512 BF16 FP8 rows, 640 keys");
     run(c, &a, decode, 1, CHECK_NORMAL);
     check_case_timed(c, "16 tokens selected heads=64 dim=512 BF16 FP8 rows");

@@ -76,7 +76,7 @@ ds_selection ds_index_topk(ds_ctx *c, ds_tensor q, ds_tensor weight, const ds_pa
     return s;
 }
 
-/* Unpacking a key costs about as much as two heads do with it; so as many share it as leave every thread a unit. */
+/* Unpacking a key costs about as much as one or two heads do with it; so as many share it as leave every thread a unit. */
 static int32_t heads_per_unit(int64_t heads_per_thread)
 {
     return heads_per_thread < 1 ? 1 : heads_per_thread < DS_ATTENTION_MAX_HEADS ? (int32_t)heads_per_thread : DS_ATTENTION_MAX_HEADS;

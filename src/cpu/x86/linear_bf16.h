@@ -15,39 +15,24 @@
 #ifndef DS_CPU_X86_LINEAR_BF16_H
 #define DS_CPU_X86_LINEAR_BF16_H
 
+#include "cpu/x86/e4m3_bf16.h"
 #include "cpu/x86/linear_f32.h"
 
-INLINE vf dot_bf16(vf sum, __m512i a, __m512i b)
+V_INLINE vf dot_bf16(vf sum, __m512i a, __m512i b)
 {
     return _mm512_dpbf16_ps(sum, (__m512bh)a, (__m512bh)b);
 }
 
 /* For what is used several times: a compiler would rather load it each time, and loads are what there is least of. */
-INLINE __m512i load_once(const void *p)
+V_INLINE __m512i load_once(const void *p)
 {
     __m512i v = _mm512_loadu_si512(p);
     __asm__("" : "+v"(v));
     return v;
 }
 
-/* High and low byte of the BF16 value of each E4M3 magnitude. */
-#define SAME16(h) h, h, h, h, h, h, h, h, h, h, h, h, h, h, h, h
-#define STEPS16 0x00, 0x10, 0x20, 0x30, 0x40, 0x50, 0x60, 0x70, 0x80, 0x90, 0xa0, 0xb0, 0xc0, 0xd0, 0xe0, 0xf0
-static const uint8_t e4m3_high[128] = {
-    0x00, 0x3b, 0x3b, 0x3b, 0x3c, 0x3c, 0x3c, 0x3c, 0x3c, 0x3c, 0x3c, 0x3c, 0x3c, 0x3c, 0x3c, 0x3c,
-    SAME16(0x3d), SAME16(0x3e), SAME16(0x3f), SAME16(0x40), SAME16(0x41), SAME16(0x42),
-    0x43, 0x43, 0x43, 0x43, 0x43, 0x43, 0x43, 0x43, 0x43, 0x43, 0x43, 0x43, 0x43, 0x43, 0x43, 0x7f,
-};
-static const uint8_t e4m3_low[128] = {
-    0x00, 0x00, 0x80, 0xc0, 0x00, 0x20, 0x40, 0x60, 0x80, 0x90, 0xa0, 0xb0, 0xc0, 0xd0, 0xe0, 0xf0,
-    STEPS16, STEPS16, STEPS16, STEPS16, STEPS16, STEPS16,
-    0x00, 0x10, 0x20, 0x30, 0x40, 0x50, 0x60, 0x70, 0x80, 0x90, 0xa0, 0xb0, 0xc0, 0xd0, 0xe0, 0xc0, /* NaN last */
-};
-#undef SAME16
-#undef STEPS16
-
 /* The BF16 values of E2M1 codes, twice. */
-INLINE __m512i e2m1_table(void)
+V_INLINE __m512i e2m1_table(void)
 {
     const __m256i t = _mm256_setr_epi16(0, 0x3f00, 0x3f80, 0x3fc0, 0x4000, 0x4040, 0x4080, 0x40c0,
                                         (short)0x8000, (short)0xbf00, (short)0xbf80, (short)0xbfc0,
@@ -55,27 +40,8 @@ INLINE __m512i e2m1_table(void)
     return _mm512_broadcast_i64x4(t);
 }
 
-/* The tables in registers: BF16 values of 64 E4M3 codes, as bytes of their high and low halves. */
-typedef struct e4m3_table { __m512i high[2], low[2]; } e4m3_table;
-
-INLINE e4m3_table e4m3_load(void)
-{
-    return (e4m3_table){ { _mm512_loadu_si512(e4m3_high), _mm512_loadu_si512(e4m3_high + 64) },
-                         { _mm512_loadu_si512(e4m3_low), _mm512_loadu_si512(e4m3_low + 64) } };
-}
-
-/* Values 0-7, 16-23, 32-39, 48-55 of 64, and the others. */
-INLINE void e4m3_to_bf16(__m512i *first, __m512i *second, __m512i code, const e4m3_table *t)
-{
-    const __m512i mag = _mm512_permutex2var_epi8(t->high[0], code, t->high[1]);
-    const __m512i low = _mm512_permutex2var_epi8(t->low[0], code, t->low[1]);
-    const __m512i high = _mm512_ternarylogic_epi64(mag, code, _mm512_set1_epi8((char)0x80), 0xf8); /* mag | code & sign */
-    *first = _mm512_unpacklo_epi8(low, high);
-    *second = _mm512_unpackhi_epi8(low, high);
-}
-
 /* n NVFP4 scales, up to 64, 8 to a block, as BF16: a lane of 128 bits of `even` or `odd` takes those of a block. */
-INLINE void nvfp4_load(__m512i *even, __m512i *odd, const uint8_t *scale, int64_t n, const e4m3_table *t)
+V_INLINE void nvfp4_load(__m512i *even, __m512i *odd, const uint8_t *scale, int64_t n, const e4m3_table *t)
 {
     const __mmask64 mask = n < 64 ? ((__mmask64)1 << n) - 1 : ~(__mmask64)0;
 
@@ -83,7 +49,7 @@ INLINE void nvfp4_load(__m512i *even, __m512i *odd, const uint8_t *scale, int64_
 }
 
 /* n MXFP4 scales, up to 64, 4 to a block, as BF16: a lane takes those of two blocks, `low` of blocks 0, 1, 4, 5, ... */
-INLINE void mxfp4_load(__m512i *low, __m512i *high, const uint8_t *scale, int64_t n)
+V_INLINE void mxfp4_load(__m512i *low, __m512i *high, const uint8_t *scale, int64_t n)
 {
     const __mmask64 mask = n < 64 ? ((__mmask64)1 << n) - 1 : ~(__mmask64)0;
     const __m512i   zero = _mm512_setzero_si512(), code = _mm512_maskz_loadu_epi8(mask, scale);
@@ -99,13 +65,13 @@ INLINE void mxfp4_load(__m512i *low, __m512i *high, const uint8_t *scale, int64_
 }
 
 /* The scales of a block as floats in the lanes of their values: lane d of FP4 has values 8d to 8d + 7. */
-INLINE vf spread_scales(__m512i scales, __m512i where)
+V_INLINE vf spread_scales(__m512i scales, __m512i where)
 {
     return _mm512_castsi512_ps(_mm512_maskz_permutexvar_epi16(0xaaaaaaaa, where, scales)); /* to the upper halves */
 }
 
 /* Of a block whose scales begin at word `word`. */
-INLINE __m512i spread_index(ds_dtype format, int64_t word)
+V_INLINE __m512i spread_index(ds_dtype format, int64_t word)
 {
     const __m512i half = _mm512_setr_epi32(0, 0, 1 << 16, 1 << 16, 2 << 16, 2 << 16, 3 << 16, 3 << 16,
                                            4 << 16, 4 << 16, 5 << 16, 5 << 16, 6 << 16, 6 << 16, 7 << 16, 7 << 16);
@@ -115,26 +81,26 @@ INLINE __m512i spread_index(ds_dtype format, int64_t word)
 }
 
 /* 64 FP4 scales at a time: 8 blocks of NVFP4, 16 of MXFP4. */
-INLINE void fp4_load(ds_dtype format, __m512i *one, __m512i *two, const uint8_t *scale, int64_t n, const e4m3_table *t)
+V_INLINE void fp4_load(ds_dtype format, __m512i *one, __m512i *two, const uint8_t *scale, int64_t n, const e4m3_table *t)
 {
     if (format == DS_NVFP4) nvfp4_load(one, two, scale, n, t);
     else mxfp4_load(one, two, scale, n);
 }
 
-INLINE int64_t fp4_scales(ds_dtype format) /* of a block */
+V_INLINE int64_t fp4_scales(ds_dtype format) /* of a block */
 {
     return format == DS_NVFP4 ? BLOCK / DS_BLOCK_NVFP4 : BLOCK / DS_BLOCK_MXFP4;
 }
 
 /* The scales of block i of 64 scales. */
-INLINE vf block_scales(ds_dtype format, __m512i one, __m512i two, int i)
+V_INLINE vf block_scales(ds_dtype format, __m512i one, __m512i two, int i)
 {
     if (format == DS_NVFP4) return spread_scales(i % 2 ? two : one, spread_index(format, i / 2 * 8));
     return spread_scales(i / 2 % 2 ? two : one, spread_index(format, i / 4 * 8 + i % 2 * 4));
 }
 
 /* 64 FP8 codes of each weight row, times x. */
-INLINE void dot_e4m3(int group, int n, vf sum[4][MAX_ROWS], const weight_rows *w, int64_t b, int64_t half, const uint16_t *x)
+V_INLINE void dot_e4m3(int group, int n, vf sum[4][MAX_ROWS], const weight_rows *w, int64_t b, int64_t half, const uint16_t *x)
 {
     const e4m3_table table = e4m3_load();
     __m512i          first[4], second[4];
@@ -152,7 +118,7 @@ INLINE void dot_e4m3(int group, int n, vf sum[4][MAX_ROWS], const weight_rows *w
 }
 
 /* 128 FP4 codes of each weight row, times x. */
-INLINE void dot_e2m1(int group, int n, vf sum[4][MAX_ROWS], const weight_rows *w, int64_t b, const uint16_t *x)
+V_INLINE void dot_e2m1(int group, int n, vf sum[4][MAX_ROWS], const weight_rows *w, int64_t b, const uint16_t *x)
 {
     const __m512i table = e2m1_table();
     __m512i       code[4], v_w[4];
@@ -167,7 +133,7 @@ INLINE void dot_e2m1(int group, int n, vf sum[4][MAX_ROWS], const weight_rows *w
     }
 }
 
-INLINE void dot_plain(int group, int n, vf sum[4][MAX_ROWS], const weight_rows *w, int64_t b, const uint16_t *x)
+V_INLINE void dot_plain(int group, int n, vf sum[4][MAX_ROWS], const weight_rows *w, int64_t b, const uint16_t *x)
 {
     __m512i v_w[4];
 
@@ -183,7 +149,7 @@ INLINE void dot_plain(int group, int n, vf sum[4][MAX_ROWS], const weight_rows *
 /* Groups of weight rows from `first` on, as long as they are whole; the row behind the last one. FP4 rows have `blocks` blocks,
  * so few that the scales of a group fit into two registers. A group's sums are given away when the next one is under way if there
  * is one row of x: adding up across lanes is a chain of instructions, which would fill the processor's queues while it waits. */
-INLINE int64_t groups_bf16(ds_dtype format, int blocks, int group, int n, const span *where, int64_t first)
+V_INLINE int64_t groups_bf16(ds_dtype format, int blocks, int group, int n, const span *where, int64_t first)
 {
     const span       s = *where; /* no store below can change it */
     const int64_t    begin = first, end = blocks ? blocks : s.end;
@@ -229,7 +195,7 @@ INLINE int64_t groups_bf16(ds_dtype format, int blocks, int group, int n, const 
 
 /* Long rows of FP8 and BF16 are taken one after the other if there is one row of x: of one stream hardware fetches ahead better
  * than what is said here, and as fast as memory goes. Unpacking FP4 needs four rows side by side. */
-INLINE void span_bf16(ds_dtype format, int n, const span *where)
+V_INLINE void span_bf16(ds_dtype format, int n, const span *where)
 {
     enum { LONG_BYTES = 1 << 10 };
     span s = *where;
@@ -241,7 +207,7 @@ INLINE void span_bf16(ds_dtype format, int n, const span *where)
 }
 
 /* Block b of a group of FP4 rows, whose scales are in `scales`. */
-INLINE void block_fp4(ds_dtype format, int group, int n, vf total[4][MAX_ROWS], const span *s, const weight_rows *w, int64_t b,
+V_INLINE void block_fp4(ds_dtype format, int group, int n, vf total[4][MAX_ROWS], const span *s, const weight_rows *w, int64_t b,
                       const __m512i scales[4], __m512i where)
 {
     vf sum[4][MAX_ROWS];
@@ -258,7 +224,7 @@ INLINE void block_fp4(ds_dtype format, int group, int n, vf total[4][MAX_ROWS], 
 }
 
 /* FP4 with long rows: 64 scales of each row stay in registers. In memory they would wait for stores, 32 bytes a cycle. */
-INLINE int64_t groups_fp4(ds_dtype format, int group, int n, const span *where, int64_t first)
+V_INLINE int64_t groups_fp4(ds_dtype format, int group, int n, const span *where, int64_t first)
 {
     const span       s = *where;
     const int64_t    each = fp4_scales(format);
@@ -289,7 +255,7 @@ INLINE int64_t groups_fp4(ds_dtype format, int group, int n, const span *where, 
     return first;
 }
 
-INLINE void span_fp4(ds_dtype format, int n, const span *s)
+V_INLINE void span_fp4(ds_dtype format, int n, const span *s)
 {
     const int     group = n == 4 ? 2 : WEIGHT_ROWS(n); /* sums and totals of four times four would fill all registers */
     const int64_t blocks = s->row_scales / fp4_scales(format);

@@ -30,31 +30,31 @@ enum {
 /* Four vectors of a weight row: halves as they come, or the codes themselves. */
 typedef struct portion { vh part[2]; } portion;
 
-INLINE vf half(vh x, int upper)
+V_INLINE vf half(vh x, int upper)
 {
     return (vf)(upper ? (vu)x & 0xffff0000 : (vu)x << 16);
 }
 
 /* Odd bytes and even ones, the sign kept. */
-INLINE portion unpack_e4m3(vb code)
+V_INLINE portion unpack_e4m3(vb code)
 {
     return (portion){ { (vh)((vs)((vh)code << 8) >> 4) & 0x87f0, (vh)((vs)code >> 4) & 0x87f0 } };
 }
 
 /* E2M1 codes are two portions. */
 #if defined(__AVX512F__)
-INLINE void unpack_e2m1(portion out[2], vb code)
+V_INLINE void unpack_e2m1(portion out[2], vb code)
 {
     out[0].part[0] = (vh)code;
     out[1].part[0] = (vh)((vu)code >> 16);
 }
 
-INLINE vf value(ds_dtype format, const portion *p, int j)
+V_INLINE vf value(ds_dtype format, const portion *p, int j)
 {
     return format == DS_E4M3 ? half(p->part[j % 2], j / 2) : v_e2m1((vu)p->part[0] >> 4 * j);
 }
 #else
-INLINE void unpack_e2m1(portion out[2], vb code)
+V_INLINE void unpack_e2m1(portion out[2], vb code)
 {
     const __m256i high = _mm256_broadcastsi128_si256(_mm_setr_epi8(0, 0x3f, 0x3f, 0x3f, 0x40, 0x40, 0x40, 0x40, (char)0x80, (char)0xbf,
                                                                    (char)0xbf, (char)0xbf, (char)0xc0, (char)0xc0, (char)0xc0, (char)0xc0));
@@ -68,7 +68,7 @@ INLINE void unpack_e2m1(portion out[2], vb code)
     }
 }
 
-INLINE vf value(ds_dtype format, const portion *p, int j)
+V_INLINE vf value(ds_dtype format, const portion *p, int j)
 {
     (void)format;
     return half(p->part[j % 2], j / 2);
@@ -76,7 +76,7 @@ INLINE vf value(ds_dtype format, const portion *p, int j)
 #endif
 
 /* A portion of each of some weight rows, times x; sums begin there if `start`. */
-INLINE void dot_portion(ds_dtype format, int rows, int n, bool start, vf sum[4][MAX_ROWS], const portion *p, const float *x)
+V_INLINE void dot_portion(ds_dtype format, int rows, int n, bool start, vf sum[4][MAX_ROWS], const portion *p, const float *x)
 {
     for (int j = 0; j < PORTION; j++) {
         vf v_w[4];
@@ -100,7 +100,7 @@ typedef struct wide_fp4 {
 } wide_fp4;
 
 /* n of them; whole vectors are written. `ahead`: bytes to those to fetch. */
-INLINE void widen_fp4(ds_dtype format, float *out, const uint8_t *scale, int64_t n, int64_t ahead)
+V_INLINE void widen_fp4(ds_dtype format, float *out, const uint8_t *scale, int64_t n, int64_t ahead)
 {
     for (int64_t i = 0; i < n; i += LANES) {
         const vu byte = v_load_u8(scale + i, n - i);
@@ -114,19 +114,19 @@ INLINE void widen_fp4(ds_dtype format, float *out, const uint8_t *scale, int64_t
     }
 }
 
-INLINE int64_t block_scales(ds_dtype format)
+V_INLINE int64_t block_scales(ds_dtype format)
 {
     return BLOCK / (format == DS_NVFP4 ? DS_BLOCK_NVFP4 : DS_BLOCK_MXFP4);
 }
 
-INLINE void widen_span_fp4(ds_dtype format, wide_fp4 *wide, const span *s)
+V_INLINE void widen_span_fp4(ds_dtype format, wide_fp4 *wide, const span *s)
 {
     wide->each = block_scales(format) * (s->end - s->begin);
     wide->all = wide->each == s->row_scales && s->n_w * wide->each <= SPAN_SCALES;
     if (wide->all) widen_fp4(format, wide->scale, s->scale, s->n_w * wide->each, s->ahead_scales);
 }
 
-INLINE const float *widen_group_fp4(ds_dtype format, wide_fp4 *wide, const span *s, const weight_rows *w, int64_t first, int group)
+V_INLINE const float *widen_group_fp4(ds_dtype format, wide_fp4 *wide, const span *s, const weight_rows *w, int64_t first, int group)
 {
     const int64_t begin = block_scales(format) * s->begin;
 
@@ -138,7 +138,7 @@ INLINE const float *widen_group_fp4(ds_dtype format, wide_fp4 *wide, const span 
 
 /* The scales of a load of codes from `wide` on, each in the lanes of its values: of both its portions, or of portion u. */
 #if defined(__AVX512F__)
-INLINE vf scales_fp4(ds_dtype format, const float *wide, int u)
+V_INLINE vf scales_fp4(ds_dtype format, const float *wide, int u)
 {
     (void)u;
     if (format == DS_MXFP4)
@@ -146,7 +146,7 @@ INLINE vf scales_fp4(ds_dtype format, const float *wide, int u)
     return _mm512_permutexvar_ps(_mm512_setr_epi32(0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7), _mm512_castps256_ps512(_mm256_loadu_ps(wide)));
 }
 #else
-INLINE vf scales_fp4(ds_dtype format, const float *wide, int u)
+V_INLINE vf scales_fp4(ds_dtype format, const float *wide, int u)
 {
     if (format == DS_MXFP4) {
         double two;
@@ -168,7 +168,7 @@ static __attribute__((noinline)) bool any_nan(const uint8_t *code, int64_t n)
 }
 
 /* total += scales * a block of `rows` weight rows at `code` times x. `top`: the largest E4M3 magnitude so far, twice. */
-INLINE void block_e4m3(int rows, int n, vf total[4][MAX_ROWS], const uint8_t *code, int64_t next, const uint8_t *scale,
+V_INLINE void block_e4m3(int rows, int n, vf total[4][MAX_ROWS], const uint8_t *code, int64_t next, const uint8_t *scale,
                        const float *x, vb *top)
 {
     const int at_once = n == 1 ? 1 : rows;
@@ -191,7 +191,7 @@ INLINE void block_e4m3(int rows, int n, vf total[4][MAX_ROWS], const uint8_t *co
         for (int c = 0; c < n; c++) total[r][c] = v_fma(sum[r][c] * w_f32(x + BLOCK * n + c * LANES), v, total[r][c]); /* see raise */
 }
 
-INLINE void scale_fp4(ds_dtype format, int rows, int n, vf total[4][MAX_ROWS], vf sum[4][MAX_ROWS], const float *scale, int64_t each, int u)
+V_INLINE void scale_fp4(ds_dtype format, int rows, int n, vf total[4][MAX_ROWS], vf sum[4][MAX_ROWS], const float *scale, int64_t each, int u)
 {
     for (int r = 0; r < rows; r++) {
         const vf v = scales_fp4(format, scale + r * each, u);
@@ -200,7 +200,7 @@ INLINE void scale_fp4(ds_dtype format, int rows, int n, vf total[4][MAX_ROWS], v
 }
 
 /* total += scales * one load of FP4 codes of `rows` weight rows times x. */
-INLINE void load_fp4(ds_dtype format, int rows, int n, vf total[4][MAX_ROWS], const uint8_t *code, int64_t next, const float *scale,
+V_INLINE void load_fp4(ds_dtype format, int rows, int n, vf total[4][MAX_ROWS], const uint8_t *code, int64_t next, const float *scale,
                      int64_t each, const float *x)
 {
     const bool between = format == DS_NVFP4 && LANES == 8; /* portions have scales of their own */
@@ -220,7 +220,7 @@ INLINE void load_fp4(ds_dtype format, int rows, int n, vf total[4][MAX_ROWS], co
 }
 
 /* Groups of weight rows from `first` on, as long as they are whole; the row behind the last one. */
-INLINE int64_t groups_block(ds_dtype format, int group, int n, const span *where, int64_t first, wide_fp4 *wide)
+V_INLINE int64_t groups_block(ds_dtype format, int group, int n, const span *where, int64_t first, wide_fp4 *wide)
 {
     const span    s = *where; /* no store below can change it */
     const int     at_once = n == 1 && group > 2 ? 2 : group; /* what four rows unpack to is too much for registers */
@@ -255,7 +255,7 @@ INLINE int64_t groups_block(ds_dtype format, int group, int n, const span *where
     return first;
 }
 
-INLINE void span_block(ds_dtype format, int n, const span *s)
+V_INLINE void span_block(ds_dtype format, int n, const span *s)
 {
     wide_fp4 wide;
 
@@ -266,7 +266,7 @@ INLINE void span_block(ds_dtype format, int n, const span *s)
 /* Lane 4h + l of the four vectors of a portion has the four values of x from start + h * step + l * next on. */
 typedef struct quads { int64_t start, step, next; } quads;
 
-INLINE quads find_quads(ds_dtype weights, int q)
+V_INLINE quads find_quads(ds_dtype weights, int q)
 {
     if (weights == DS_E4M3) return (quads){ q * 4 * LANES, 16, 4 };
     if (LANES == 16) return (quads){ q * 4, 32, 8 };
@@ -275,7 +275,7 @@ INLINE quads find_quads(ds_dtype weights, int q)
 
 /* Products with E4M3 weights come out 2^120 times too small: a block of x is made larger by that much, less what keeps it
  * finite, and this is left to the sum. All factors are powers of two. */
-INLINE vf raise(vf x[VECTORS])
+V_INLINE vf raise(vf x[VECTORS])
 {
     vf top = v_set(0.0f);
 

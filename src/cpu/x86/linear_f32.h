@@ -6,10 +6,8 @@
 
 #include "cpu/x86/linear_tiles.h"
 
-#define INLINE static inline __attribute__((always_inline))
-
 /* Values [i, i + LANES) of block b of row r; a block scale is applied to each value, as a dequantised matrix would hold it. */
-INLINE vf weight_f32(ds_dtype format, const weight_rows *w, int r, int64_t b, int64_t i)
+V_INLINE vf weight_f32(ds_dtype format, const weight_rows *w, int r, int64_t b, int64_t i)
 {
     const uint8_t *code = w->code + r * w->next + b * ds_row_bytes(format, BLOCK) + ds_row_bytes(format, i);
     const uint8_t *scale = w->scale + r * w->next_scale;
@@ -26,7 +24,7 @@ INLINE vf weight_f32(ds_dtype format, const weight_rows *w, int r, int64_t b, in
 }
 
 /* Groups of weight rows from `first` on, as long as they are whole; the row behind the last one. */
-INLINE int64_t groups_f32(ds_dtype format, int group, int n, const span *where, int64_t first)
+V_INLINE int64_t groups_f32(ds_dtype format, int group, int n, const span *where, int64_t first)
 {
     const span    s = *where; /* no store below can change it */
     const float  *x = s.x;
@@ -51,7 +49,7 @@ INLINE int64_t groups_f32(ds_dtype format, int group, int n, const span *where, 
     return first;
 }
 
-INLINE void span_f32(ds_dtype format, int n, const span *s)
+V_INLINE void span_f32(ds_dtype format, int n, const span *s)
 {
     groups_f32(format, 1, n, s, groups_f32(format, WEIGHT_ROWS(n), n, s, 0));
 }

@@ -121,7 +121,7 @@ static inline void widen(wide_scales *wide, const linear_job *j, int64_t row)
 }
 
 /* A group of weight rows of a span. */
-static inline __attribute__((always_inline)) void find_rows(ds_dtype format, weight_rows *w, const span *s, int64_t first)
+V_INLINE void find_rows(ds_dtype format, weight_rows *w, const span *s, int64_t first)
 {
     const int64_t before = s->begin * s->n_w + first * (s->end - s->begin); /* blocks of this span that were read until now */
 
@@ -130,14 +130,14 @@ static inline __attribute__((always_inline)) void find_rows(ds_dtype format, wei
 }
 
 /* What a group of weight rows starts from. */
-static inline __attribute__((always_inline)) void take_lanes(vf lanes[4][MAX_ROWS], const span *s, int64_t first, int group, int n)
+V_INLINE void take_lanes(vf lanes[4][MAX_ROWS], const span *s, int64_t first, int group, int n)
 {
     for (int r = 0; r < group; r++)
         for (int c = 0; c < n; c++) lanes[r][c] = s->start ? v_set(0.0f) : s->lanes[(first + r) * n + c];
 }
 
 /* What becomes of a group's sums. */
-static inline __attribute__((always_inline)) void give_lanes(const span *s, int64_t first, int group, int n, vf lanes[4][MAX_ROWS])
+V_INLINE void give_lanes(const span *s, int64_t first, int group, int n, vf lanes[4][MAX_ROWS])
 {
     if (!s->finish) {
         for (int r = 0; r < group; r++)
@@ -162,7 +162,7 @@ static inline __attribute__((always_inline)) void give_lanes(const span *s, int6
 
 /* As much of what is ahead as block b of this group has, in the order in which it lies: memory likes that better than the one
  * in which it will be read, some rows side by side. To L2: in L1 it would push out x. */
-static inline __attribute__((always_inline)) void fetch_codes(ds_dtype format, const weight_rows *w, int group, const span *s, int64_t b)
+V_INLINE void fetch_codes(ds_dtype format, const weight_rows *w, int group, const span *s, int64_t b)
 {
     const int64_t bytes = group * ds_row_bytes(format, BLOCK);
 

@@ -17,7 +17,6 @@ enum { MAX_ROWS = 4 };
 
 /* LANES whole values at p: no masks. */
 static inline vf w_f32(const void *p) { return v_load_f32(p, LANES); }
-static inline vf w_bf16(const void *p) { return v_load_bf16(p, LANES); }
 static inline vf w_f16(const void *p) { return v_load_f16(p, LANES); }
 static inline vf w_e4m3(const void *p) { return v_from_e4m3(v_load_u8(p, LANES)); }
 
@@ -27,6 +26,8 @@ typedef uint16_t vh __attribute__((vector_size(4 * LANES)));
 typedef int16_t  vs __attribute__((vector_size(4 * LANES)));
 
 #if defined(__AVX512F__)
+static inline vf w_bf16(const void *p) { return (vf)((vu)_mm512_cvtepu16_epi32(_mm256_loadu_si256(p)) << 16); } /* a shuffle that reads memory */
+
 /* Eight bytes to every lane's own nibble; the table look-up takes four bits of a lane and ignores the rest. */
 static inline vf w_e2m1(const void *p)
 {
@@ -36,6 +37,8 @@ static inline vf w_e2m1(const void *p)
     return v_e2m1((vu)_mm512_srlv_epi32(bytes, nibble));
 }
 #else
+static inline vf w_bf16(const void *p) { return v_load_bf16(p, LANES); }
+
 /* Four bytes to every lane's own nibble, at its top: magnitude by table, then the sign. */
 static inline vf w_e2m1(const void *p)
 {

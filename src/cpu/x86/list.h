@@ -34,6 +34,7 @@
 #define DS_AVX512_BF16_LIST(X) \
     X(linear)                \
     X(expert_linear)         \
-    X(index_score)
+    X(index_score)           \
+    X(attention)
 
 #endif
