@@ -45,21 +45,22 @@ static int step(bars_decode *d)
 }
 
 /* The context, then a token of its own for every sequence: they take different ways, and other experts. */
-static int feed(bars_decode *d, const dsv4_model_info *info)
+static int feed(bars_decode *d)
 {
     dsv4_sequence_config config = dsv4_sequence_config_default(), none = config;
     dsv4_sequence       *base = NULL;
     const int64_t        n = d->context;
     int32_t             *ids = malloc((size_t)(n + 1) * sizeof *ids);
     uint64_t             random = 1;
-    int                  rc = !ids;
+    dsv4_model_info      info;
+    int                  rc = !ids || (dsv4_model_get_info(d->model, &info) && bars_failed("info"));
 
     none.max_new_tokens = 0;
     config.ignore_eos = true;
     config.sampling.temperature = 0;
     for (int64_t i = 0; !rc && i < n; i++) {
         random = random * 6364136223846793005u + 1442695040888963407u;
-        ids[i] = (int32_t)((random >> 33) % (uint64_t)info->vocab_size);
+        ids[i] = (int32_t)((random >> 33) % (uint64_t)info.vocab_size);
     }
     if (!rc && (dsv4_sequence_open(&base, d->engine, &none) || dsv4_sequence_feed(base, ids, (size_t)n))) rc = bars_failed("context");
     while (!rc && dsv4_sequence_length(base) < n) {
@@ -68,7 +69,7 @@ static int feed(bars_decode *d, const dsv4_model_info *info)
     }
     if (n > 4096) fprintf(stderr, "\n");
     for (int i = 0; !rc && i < d->batch; i++) {
-        const int32_t id = (int32_t)((1 + 7919 * (int64_t)i) % info->vocab_size);
+        const int32_t id = (int32_t)((1 + 7919 * (int64_t)i) % info.vocab_size);
         if (dsv4_sequence_fork(&d->seq[i], base, &config) || dsv4_sequence_feed(d->seq[i], &id, 1)) rc = bars_failed("fork");
     }
     dsv4_sequence_close(base);
@@ -79,7 +80,6 @@ static int feed(bars_decode *d, const dsv4_model_info *info)
 int bars_decode_open(bars_decode *d)
 {
     dsv4_engine_config config = dsv4_engine_config_default();
-    dsv4_model_info    info;
 
     config.device = "cpu";
     config.isa = d->isa;
@@ -87,8 +87,8 @@ int bars_decode_open(bars_decode *d)
     config.max_sequences = d->batch + 1;
     config.max_batch_tokens = d->context > 4096 ? 2048 : 512;
     config.max_context = d->context + 2048;
-    if (dsv4_model_get_info(d->model, &info) || dsv4_engine_open(&d->engine, d->model, &config)) return bars_failed("engine");
-    return feed(d, &info);
+    if (dsv4_engine_open(&d->engine, d->model, &config)) return bars_failed("engine");
+    return feed(d);
 }
 
 static int keep_profile(bars_decode *d, int steps)
@@ -123,9 +123,23 @@ static int time_steps(bars_decode *d, int steps, bool profile)
     return rc;
 }
 
+static void forget(bars_decode *d)
+{
+    for (int i = 0; i < BARS_MAX_BATCH; i++) {
+        if (d->seq[i]) dsv4_sequence_close(d->seq[i]);
+        d->seq[i] = NULL;
+    }
+}
+
 int bars_decode_window(bars_decode *d, int n, int steps, bool profile)
 {
-    int rc = step(d); /* brings the weights and the threads back */
+    int rc = 0;
+
+    if (d->context == 0) { /* every window the same; more takes too long */
+        forget(d);
+        rc = feed(d);
+    }
+    if (!rc) rc = step(d); /* brings the weights and the threads back */
 
     for (int i = 0; !rc && i < n; i++) rc = time_steps(d, steps, profile);
     return rc;
@@ -133,7 +147,6 @@ int bars_decode_window(bars_decode *d, int n, int steps, bool profile)
 
 void bars_decode_close(bars_decode *d)
 {
-    for (int i = 0; i < BARS_MAX_BATCH; i++)
-        if (d->seq[i]) dsv4_sequence_close(d->seq[i]);
+    forget(d);
     if (d->engine) dsv4_engine_close(d->engine);
 }
