@@ -36,8 +36,9 @@ typedef struct bars_decode {
 
 /* Open the engine and compute the context, in every sequence the same. 0, or 1 after a line on standard error. */
 int  bars_decode_open(bars_decode *d);
-/* Time `n` runs of `steps` steps, and keep the best; without a context they begin anew. With `profile` ops are timed as well. A run should be some tens of
- * milliseconds long, as the runs are that measure the limits: what is shorter finds a quiet moment more easily. */
+/* Time `n` runs of `steps` steps, and keep the best; without a context they begin anew. With `profile` ops are timed as well. A
+ * run should be some tens of milliseconds long, as the runs are that measure the limits: what is shorter finds a quiet moment
+ * more easily. */
 int  bars_decode_window(bars_decode *d, int n, int steps, bool profile);
 void bars_decode_close(bars_decode *d);
 

@@ -61,6 +61,10 @@ void check_linear(check *c)
             check_case(c, "%s blocks %dx%d", linear_pairs[p].name, (int)blocks[b][0], (int)blocks[b][1]);
             run(c, &linear_pairs[p], DS_F32, 3, 24, 416, 1, CHECK_NORMAL, blocks[b][0], blocks[b][1]);
         }
+        for (int64_t k = 52428; k <= 52429; k++) { /* as wide as any variant takes at all, and one more */
+            check_case(c, "%s %d columns", linear_pairs[p].name, (int)k);
+            run(c, &linear_pairs[p], DS_F32, 1, 2, k, 1, CHECK_NORMAL, 128, 128);
+        }
     }
     for (size_t s = 0; s < sizeof timed / sizeof *timed; s++)
         for (int p = 0; p < N_LINEAR_PAIRS; p++) {

@@ -127,7 +127,7 @@ void ds_pool_begin(ds_pool *pool, ds_pool_fn fn, void *arg, int64_t n, int64_t g
     if (piece < 2 * grain) piece = 2 * grain; /* what surrounds a piece costs too */
     pool->number++;
     atomic_store_explicit(&pool->done, 0, memory_order_relaxed);
-    for (int64_t begin = each * (threads - 1); begin >= 0; begin -= each) { /* the caller's last */
+    for (int64_t begin = 0; begin < each * threads; begin += each) { /* the caller's first: who looks for it finds it */
         share        *s = &pool->share[begin / each];
         const int64_t end = begin + each < n ? begin + each : n, pieces = end > begin ? (end - begin + piece - 1) / piece : 0;
         s->fn = fn;

@@ -164,7 +164,8 @@ ds_status ds_cpu_open(ds_backend **out, int n_threads, ds_isa isa)
     }
     ds_kernels_pick(&cpu->kernels, isa);
     cpu->be = (ds_backend){ .name = "cpu", .n_threads = ds_pool_size(cpu->pool), .alloc = cpu_alloc, .release = cpu_release,
-                            .upload = cpu_copy, .download = cpu_copy, .copy = cpu_copy, .sync = cpu_sync, .defer = cpu_defer, .start = cpu_start, .flush = cpu_flush, .close = cpu_close };
+                            .upload = cpu_copy, .download = cpu_copy, .copy = cpu_copy, .sync = cpu_sync,
+                            .defer = cpu_defer, .start = cpu_start, .flush = cpu_flush, .close = cpu_close };
 #define DS_OP(op) cpu->be.ops.op = run_##op;
     DS_OP_LIST(DS_OP)
 #undef DS_OP

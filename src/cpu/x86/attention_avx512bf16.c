@@ -1,9 +1,9 @@
 /* attention_avx512bf16.c - attention for BF16 queries and FP8 rows, the published case: keys unpacked to BF16.
  *
  * A BF16 holds an E4M3 code times its power of two: half the room of F32, and fewer steps to make. Scores are sums in F32
- * of products of BF16 pairs, which are exact; vdpbf16ps takes subnormals as zero. Values are widened in registers and
- * multiplied in F32, as in attention_vec.h. The first heads' scores are computed while the keys are unpacked: one is
- * arithmetic, the other shuffles.
+ * of products of BF16 pairs, which are exact; vdpbf16ps takes subnormals as zero, of which there are none but in queries
+ * and rotary channels. Values are widened in registers and multiplied in F32, as in attention_vec.h. The first heads'
+ * scores are computed while the keys are unpacked: one is arithmetic, the other shuffles.
  *
  * Of 64 channels, keys and queries have 0-7, 16-23, 32-39, 48-55 first (e4m3_bf16.h). Sums of values keep that order, even
  * words apart from odd ones, until a head is done. */
@@ -172,7 +172,8 @@ static void finish_head(const work *w, const ds_attention_args *a, int64_t i, in
     for (int64_t c = 0; c < w->dim; c += PIECE) {
         const float *o = w->o + h * w->dim + c;
         for (int r = 0; r < 2; r++)
-            x[r] = (__m512i)(v_to_bf16(_mm512_load_ps(o + 32 * r) / z) >> 16 | (v_to_bf16(_mm512_load_ps(o + 32 * r + LANES) / z) & 0xffff0000));
+            x[r] = (__m512i)(v_to_bf16(_mm512_load_ps(o + 32 * r) / z) >> 16 |
+                             (v_to_bf16(_mm512_load_ps(o + 32 * r + LANES) / z) & 0xffff0000));
         _mm512_storeu_si512(y + c, _mm512_permutex2var_epi64(x[0], low, x[1]));
         _mm512_storeu_si512(y + c + 32, _mm512_permutex2var_epi64(x[0], high, x[1]));
     }

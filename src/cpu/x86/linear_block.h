@@ -94,7 +94,7 @@ V_INLINE void dot_portion(ds_dtype format, int rows, int n, bool start, vf sum[4
 /* FP4 scales as floats: of all rows of a span at once if they are short and whole, as their bytes are neighbours then; else
  * of one group of rows after the other. */
 typedef struct wide_fp4 {
-    _Alignas(64) float scale[SPAN_SCALES + 3 * ROW_SCALES + LANES]; /* [rows][each]; a group may begin at the last row */
+    _Alignas(64) float scale[SPAN_SCALES + LANES]; /* [rows][each], and the rest of a vector */
     int64_t            each;
     bool               all;
 } wide_fp4;

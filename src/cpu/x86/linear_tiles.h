@@ -6,7 +6,8 @@
  * where they lie. Then
  *
  *     for as many rows of x as the packing buffer holds          x from L2
- *       for 16 weight rows, or more if rows of x are few (a span) weights from memory, once
+ *       for 16 weight rows, or more if rows of x are few, of      weights from memory, once
+ *       one row of FP8 blocks (a span)
  *         for 8, 4, 2 or 1 of the rows of x
  *           for as many blocks as keep those in L1
  *             for 4 or 2 of the weight rows                      a kernel: all products of these in registers
@@ -102,7 +103,7 @@ static inline int64_t scale_bytes(const linear_job *j) /* of a block */
 /* FP8 scales as floats, of one row of blocks. */
 typedef struct wide_scales {
     int64_t row;               /* -1: none yet */
-    float   scale[MAX_K / MIN_SCALE];
+    float   scale[(MAX_K / BLOCK + 1) * (BLOCK / MIN_SCALE)];
 } wide_scales;
 
 static inline void widen(wide_scales *wide, const linear_job *j, int64_t row)
