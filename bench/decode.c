@@ -88,7 +88,7 @@ int bars_decode_open(bars_decode *d)
     config.max_batch_tokens = d->context > 4096 ? 2048 : 512;
     config.max_context = d->context + 2048;
     if (dsv4_engine_open(&d->engine, d->model, &config)) return bars_failed("engine");
-    return feed(d);
+    return d->context ? feed(d) : 0; /* without one each window does */
 }
 
 static int keep_profile(bars_decode *d, int steps)

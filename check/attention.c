@@ -151,6 +151,15 @@ void check_attention(check *c)
     run(c, &a, decode, 1, CHECK_NORMAL);
     check_case_timed(c, "16 tokens selected heads=64 dim=512 BF16 FP8 rows");
     run(c, &a, prefill, 1, CHECK_NORMAL);
+    a.heads = 4;
+    a.top_k = 64;
+    for (a.heads_per_unit = 2; a.heads_per_unit <= 4; a.heads_per_unit += 2) { /* the demo's, for two threads and for one */
+        check_case_timed(c, "decode selected heads=4 dim=512 BF16 FP8 rows, 192 keys, %d heads a unit", (int)a.heads_per_unit);
+        run(c, &a, decode, 1, CHECK_NORMAL);
+    }
+    a.heads = 64;
+    a.heads_per_unit = 8;
+    a.top_k = 512;
     a.reads = ALL;
     check_case_timed(c, "decode all of ratio 128 heads=64 dim=512 BF16 FP8 rows");
     run(c, &a, decode, 1, CHECK_NORMAL);

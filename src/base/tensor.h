@@ -60,6 +60,11 @@ static inline int64_t ds_ceil_div(int64_t a, int64_t b)
     return (a + b - 1) / b;
 }
 
+static inline int64_t ds_smaller(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
 /* Bytes of `n` values in a row: FP4 rows end on a whole byte. */
 static inline int64_t ds_row_bytes(ds_dtype dtype, int64_t n)
 {

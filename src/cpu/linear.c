@@ -31,11 +31,6 @@ static void tile_product(const ds_tensor *x, const int64_t *x_row, int64_t n_row
     }
 }
 
-static int64_t smaller(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
 void ds_linear_scalar(const ds_linear_args *a, int64_t begin, int64_t end, int thread)
 {
     const int64_t per_group = a->w.n / a->n_groups, units = ds_ceil_div(per_group, UNIT), rows = a->y.shape[0];
@@ -43,10 +38,10 @@ void ds_linear_scalar(const ds_linear_args *a, int64_t begin, int64_t end, int t
 
     for (int64_t unit = begin, next; unit < end; unit = next) {
         const int64_t g = unit / units, o0 = g * per_group + unit % units * UNIT;
-        next = smaller(smaller(unit + TILE / UNIT, end), (g + 1) * units);
-        const int64_t o1 = smaller(o0 + (next - unit) * UNIT, (g + 1) * per_group);
+        next = ds_smaller(ds_smaller(unit + TILE / UNIT, end), (g + 1) * units);
+        const int64_t o1 = ds_smaller(o0 + (next - unit) * UNIT, (g + 1) * per_group);
         for (int64_t i = 0; i < rows; i += ROWS) {
-            const int64_t n = smaller(rows - i, ROWS);
+            const int64_t n = ds_smaller(rows - i, ROWS);
             int64_t       x_row[ROWS];
             for (int64_t j = 0; j < n; j++) x_row[j] = i + j;
             tile_product(&a->x, x_row, n, g * a->w.k, &a->w, o0, o1, &a->y, i);
@@ -56,15 +51,15 @@ void ds_linear_scalar(const ds_linear_args *a, int64_t begin, int64_t end, int t
 
 void ds_expert_linear_scalar(const ds_expert_linear_args *a, int64_t begin, int64_t end, int thread)
 {
-    const int64_t last = smaller(end * UNIT, a->w[0].n);
+    const int64_t last = ds_smaller(end * UNIT, a->w[0].n);
     (void)thread;
 
     for (int32_t e = 0; e < a->n_experts; e++)
         for (int64_t o0 = begin * UNIT; o0 < last; o0 += TILE)
             for (int64_t p = a->offset[e]; p < a->offset[e + 1]; p += ROWS) {
-                const int64_t n = smaller(a->offset[e + 1] - p, ROWS);
+                const int64_t n = ds_smaller(a->offset[e + 1] - p, ROWS);
                 int64_t       x_row[ROWS];
                 for (int64_t j = 0; j < n; j++) x_row[j] = a->row ? a->row[p + j] : p + j;
-                tile_product(&a->x, x_row, n, 0, &a->w[e], o0, smaller(o0 + TILE, last), &a->y, p);
+                tile_product(&a->x, x_row, n, 0, &a->w[e], o0, ds_smaller(o0 + TILE, last), &a->y, p);
             }
 }

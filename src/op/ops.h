@@ -58,9 +58,10 @@ ds_tensor ds_linear_f32(ds_ctx *c, ds_input *x, const ds_weight *w);
 ds_tensor ds_linear_grouped(ds_ctx *c, ds_tensor x, const ds_weight *w, int32_t n_groups);
 
 /* From ds_defer to ds_start, linears and expert linears may wait to be computed together, and from there to ds_flush they
- * may be under way beside what is called: nobody reads what they write, nor changes what they read, before ds_flush, weights, routes
- * and scratch (arena.used) included. Which starts them if ds_start did not. It saves a small model most of the times that its threads wait for each other, and gives
- * them something to do while one of them is busy with a row. All other ops run at once. */
+ * may be under way beside what is called: before ds_flush, which starts them if ds_start did not, nobody reads what they
+ * write, nor changes what they read, weights, routes and scratch (arena.used) included. It saves a small model half of the
+ * times that its threads wait for each other, and gives them something to do while one of them is busy with a row. All
+ * other ops run at once. */
 void ds_defer(ds_ctx *c);
 void ds_start(ds_ctx *c);
 void ds_flush(ds_ctx *c);

@@ -175,11 +175,6 @@ void ds_profile_stop(ds_backend *be, dsv4_profile *counts)
     ds_free(p);
 }
 
-static int64_t smaller(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
 void ds_profile_batch(ds_profile *p, const ds_batch *b, int32_t window, int32_t top_k)
 {
     ds_profile_step *s = &p->step;
@@ -188,14 +183,14 @@ void ds_profile_batch(ds_profile *p, const ds_batch *b, int32_t window, int32_t 
     for (int32_t r = 0; r < b->n_runs; r++) {
         const ds_run *run = &b->run[r];
         const int64_t end = run->position + run->n;
-        s->window_rows += smaller(run->position, window - 1) + run->n;
+        s->window_rows += ds_smaller(run->position, window - 1) + run->n;
         s->rows4 += end / 4;
         s->rows128 += end / 128;
-        s->selected_rows += smaller(end / 4, (int64_t)top_k * run->n);
+        s->selected_rows += ds_smaller(end / 4, (int64_t)top_k * run->n);
         for (int64_t i = run->position; i < end; i++) {
-            s->window_keys += smaller(i + 1, window);
+            s->window_keys += ds_smaller(i + 1, window);
             s->keys4 += (i + 1) / 4;
-            s->selected_keys += smaller((i + 1) / 4, top_k);
+            s->selected_keys += ds_smaller((i + 1) / 4, top_k);
             s->keys128 += (i + 1) / 128;
         }
     }

@@ -299,7 +299,7 @@ static void pack_bf16(void *out, int64_t n, const ds_tensor *x, int64_t row, int
     for (int64_t i = 0; i < k; i += BLOCK) {
         uint16_t *to = (uint16_t *)out + i * n;
         __m512i   v[4], ordered[4];
-        block_bf16(v, x, row, first + i, smaller(BLOCK, k - i));
+        block_bf16(v, x, row, first + i, ds_smaller(BLOCK, k - i));
         if (weights == DS_E4M3)
             for (int j = 0; j < 4; j += 2) {
                 ordered[j] = _mm512_shuffle_i32x4(v[j], v[j + 1], 0x88);

@@ -295,7 +295,7 @@ static void pack_block(void *out, int64_t n, const ds_tensor *x, int64_t row, in
     for (int64_t i = 0; i < k; i += BLOCK) {
         vf    natural[VECTORS], left = { 0 };
         float value[BLOCK];
-        block_f32(natural, x, row, first + i, smaller(BLOCK, k - i));
+        block_f32(natural, x, row, first + i, ds_smaller(BLOCK, k - i));
         if (weights == DS_E4M3) left = raise(natural);
         memcpy(value, natural, sizeof value);
         for (int q = 0; q < VECTORS / PORTION; q++) {

@@ -92,7 +92,7 @@ static void pack_f32(void *out, int64_t n, const ds_tensor *x, int64_t row, int6
     (void)weights;
     for (int64_t i = 0; i < k; i += BLOCK) {
         vf v[BLOCK / LANES];
-        block_f32(v, x, row, first + i, smaller(BLOCK, k - i));
+        block_f32(v, x, row, first + i, ds_smaller(BLOCK, k - i));
         for (int64_t j = 0; j < BLOCK / LANES; j++) v_store_f32((float *)out + (i + j * LANES) * n, v[j], LANES);
     }
 }

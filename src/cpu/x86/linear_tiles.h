@@ -80,11 +80,6 @@ typedef struct linear_job {
     int64_t            x0;     /* first column of x */
 } linear_job;
 
-static inline int64_t smaller(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
 static inline int64_t packed_block(const linear_path *path) /* bytes, of a row of x */
 {
     return (BLOCK + path->beside) * path->x_bytes;
@@ -116,7 +111,7 @@ static inline void widen(wide_scales *wide, const linear_job *j, int64_t row)
     wide->row = row;
     for (int64_t i = 0; i < n; i++) {
         const float s = ds_block_scale(w->scale, w->scale_dtype, row * n + i);
-        for (int64_t e = i * each; e < smaller((i + 1) * each, end); e++) wide->scale[e] = s;
+        for (int64_t e = i * each; e < ds_smaller((i + 1) * each, end); e++) wide->scale[e] = s;
     }
     for (int64_t e = n * each; e < end; e++) wide->scale[e] = 0.0f;
 }
@@ -204,7 +199,7 @@ static inline void last_block(const linear_job *j, span_kernel kernel, int n_x, 
     uint8_t          code[TILE * CODE], scale[TILE * SCALE];
     span             s = *whole;
 
-    s.n_w = smaller(TILE, whole->n_w - first);
+    s.n_w = ds_smaller(TILE, whole->n_w - first);
     for (int64_t r = 0; r < s.n_w; r++) {
         memset(code + r * CODE, 0, (size_t)bytes);
         memcpy(code + r * CODE, whole->code + (first + r) * whole->row_bytes + at * bytes, (size_t)ds_row_bytes(w->dtype, rest));
@@ -259,7 +254,7 @@ static inline void multiply(const linear_job *j, const span *weights, int64_t o,
     s.lanes = lanes;
     s.sum = sum;
     for (s.begin = 0; s.begin < blocks; s.begin = s.end) {
-        s.end = smaller(s.begin + step, blocks);
+        s.end = ds_smaller(s.begin + step, blocks);
         s.start = s.begin == 0;
         s.finish = s.end == blocks && !rest;
         kernel(&s);
@@ -284,7 +279,7 @@ static inline bool fits(const ds_weight *w)
  * is fetched once. */
 static inline int64_t rows_ahead(const ds_weight *w, int64_t n)
 {
-    const int64_t row = ds_row_bytes(w->dtype, w->k), bytes = smaller(AHEAD_BYTES, n * row / 4);
+    const int64_t row = ds_row_bytes(w->dtype, w->k), bytes = ds_smaller(AHEAD_BYTES, n * row / 4);
     return ((bytes > FIRST_BYTES ? bytes : FIRST_BYTES) / (row + 1) + 4) & -4;
 }
 
@@ -295,11 +290,11 @@ static inline void fetch_first(const ds_weight *w, int64_t o, int64_t n)
     const int64_t  row = ds_row_bytes(w->dtype, w->k);
     const uint8_t *code = (const uint8_t *)w->data + o * row;
 
-    for (int64_t i = 0; i < smaller(n * row, FIRST_BYTES); i += 64) _mm_prefetch((const char *)code + i, _MM_HINT_T1);
+    for (int64_t i = 0; i < ds_smaller(n * row, FIRST_BYTES); i += 64) _mm_prefetch((const char *)code + i, _MM_HINT_T1);
     if (w->dtype != DS_MXFP4 && w->dtype != DS_NVFP4) return;
     const int64_t  scales = ds_ceil_div(w->k, w->dtype == DS_MXFP4 ? DS_BLOCK_MXFP4 : DS_BLOCK_NVFP4);
     const uint8_t *scale = (const uint8_t *)w->scale + o * scales;
-    for (int64_t i = 0; i < smaller(n * scales, FIRST_BYTES); i += 64) _mm_prefetch((const char *)scale + i, _MM_HINT_T1);
+    for (int64_t i = 0; i < ds_smaller(n * scales, FIRST_BYTES); i += 64) _mm_prefetch((const char *)scale + i, _MM_HINT_T1);
 }
 
 /* How many of n rows of x a kernel takes at once. */
@@ -313,7 +308,7 @@ static inline int64_t together(int64_t n)
 static inline int64_t span_rows(const linear_job *j, int64_t n, int64_t o)
 {
     const int64_t n_x = together(n), rows = j->w->k / BLOCK <= near_blocks(j->path, n_x) ? SUMS / n_x : TILE;
-    return j->w->dtype == DS_E4M3 ? smaller(rows, j->w->block_n - o % j->w->block_n) : rows;
+    return j->w->dtype == DS_E4M3 ? ds_smaller(rows, j->w->block_n - o % j->w->block_n) : rows;
 }
 
 /* Pairs [p0, p1) with weight rows [o0, o1). */
@@ -332,7 +327,7 @@ static inline void product(const linear_job *j, int64_t p0, int64_t p1, int64_t 
         if (room > MAX_ROWS) room -= room % MAX_ROWS;
     }
     for (int64_t p = p0; p < p1; p += room) {
-        const int64_t n = smaller(room, p1 - p);
+        const int64_t n = ds_smaller(room, p1 - p);
         for (int64_t i = 0, n_x; i < n; i += n_x) {
             n_x = together(n - i);
             for (int64_t c = 0; c < n_x; c++)
@@ -340,7 +335,7 @@ static inline void product(const linear_job *j, int64_t p0, int64_t p1, int64_t 
                               j->w->k, j->w->dtype);
         }
         for (int64_t o = o0, n_o; o < o1; o += n_o) {
-            n_o = smaller(span_rows(j, n, o), o1 - o);
+            n_o = ds_smaller(span_rows(j, n, o), o1 - o);
             const span weights = find_span(j, o, n_o, ahead, &wide);
             for (int64_t i = 0, n_x; i < n; i += n_x) {
                 n_x = together(n - i);
@@ -356,10 +351,10 @@ static inline void linear_units(const linear_path *path, const ds_linear_args *a
     const int64_t per_group = a->w.n / a->n_groups, units = ds_ceil_div(per_group, UNIT);
 
     while (begin < end) {
-        const int64_t    g = begin / units, stop = smaller(end, (g + 1) * units);
+        const int64_t    g = begin / units, stop = ds_smaller(end, (g + 1) * units);
         const linear_job j = { path, &a->x, &a->y, NULL, &a->w, g * a->w.k };
         product(&j, 0, a->y.shape[0], g * per_group + (begin - g * units) * UNIT,
-                g * per_group + smaller((stop - g * units) * UNIT, per_group));
+                g * per_group + ds_smaller((stop - g * units) * UNIT, per_group));
         begin = stop;
     }
 }
@@ -372,7 +367,7 @@ static inline int32_t next_expert(const ds_expert_linear_args *a, int32_t e)
 
 static inline void expert_units(const linear_path *path, const ds_expert_linear_args *a, int64_t begin, int64_t end)
 {
-    const int64_t o0 = begin * UNIT, o1 = smaller(end * UNIT, a->w[0].n);
+    const int64_t o0 = begin * UNIT, o1 = ds_smaller(end * UNIT, a->w[0].n);
 
     for (int32_t e = next_expert(a, 0), next; e < a->n_experts; e = next) {
         const linear_job j = { path, &a->x, &a->y, a->row, &a->w[e], 0 };
